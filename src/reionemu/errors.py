@@ -1,0 +1,142 @@
+"""Every error this package raises on purpose, in one tree.
+
+    ReionemuError
+    ├── ConfigError            (ValueError)         an option has a value it cannot have
+    ├── MissingFileError       (FileNotFoundError)  a file or folder that was named is not there
+    ├── AlreadyExistsError     (FileExistsError)    something would be replaced without leave
+    ├── UnreadableFileError    (OSError)            a file is torn, or not of the format expected
+    ├── FileBusyError          (OSError)            another process is writing the same file
+    ├── NotEnoughSpaceError    (OSError)            the file system cannot hold what would be written
+    ├── MapError               (ValueError)         a sky map no spectrum can be made of
+    ├── DatasetError           (ValueError)         arrays in a file do not fit together
+    │   └── MissingGroupError  (KeyError)           an HDF5 group or dataset is absent
+    ├── NoUsableSimulationsError (RuntimeError)     nothing was left after skipping; carries `.stats`
+    ├── NonFiniteLossError     (ArithmeticError)    training diverged; carries `.epoch`, `.history`
+    ├── RecordError            (ValueError)         a value an artifact cannot hold, or a bad artifact
+    │   └── MissingRecordError                      an artifact does not say; carries `.field`
+    └── OutOfRangeError        (ValueError)         outside the training box; carries what and where
+
+Each also derives from the built-in exception in brackets, so `except FileNotFoundError` works
+without importing anything from here. Warnings that are not errors are `ReionemuWarning`.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+
+class ReionemuError(Exception):
+    """Base of every error raised on purpose; `str(error)` is one message fit for a user."""
+
+    def __str__(self) -> str:  # KeyError would quote the message, OSError would drop parts of it
+        return str(self.args[0]) if self.args else type(self).__name__
+
+
+class ReionemuWarning(UserWarning):
+    """Something the user should know that does not stop the work."""
+
+
+class ConfigError(ReionemuError, ValueError):
+    """An option has a value, or a name, that it cannot have."""
+
+
+class MissingFileError(ReionemuError, FileNotFoundError):
+    """A file or folder that was named is not there."""
+
+
+class AlreadyExistsError(ReionemuError, FileExistsError):
+    """Something exists that the caller did not allow to be replaced."""
+
+
+class UnreadableFileError(ReionemuError, OSError):
+    """A file is torn, empty, or not of the format expected."""
+
+
+class FileBusyError(ReionemuError, OSError):
+    """Another process is writing the same file."""
+
+
+class NotEnoughSpaceError(ReionemuError, OSError):
+    """The file system has no room for what would be written."""
+
+
+class MapError(ReionemuError, ValueError):
+    """A sky map that is not a finite, square, two-dimensional array, or has no valid scale."""
+
+
+class DatasetError(ReionemuError, ValueError):
+    """Arrays in a file that do not fit together, or hold values that cannot be used."""
+
+
+class MissingGroupError(DatasetError, KeyError):
+    """An HDF5 group or dataset that a stage needs is absent."""
+
+
+class NoUsableSimulationsError(ReionemuError, RuntimeError):
+    """No simulation was left after skipping the unusable ones.
+
+    Attributes
+    ----------
+    stats : BuildStats or CondenseStats or None
+        What was skipped, where a stage got as far as counting.
+    """
+
+    def __init__(self, message: str, stats: Any = None) -> None:
+        super().__init__(message)
+        self.stats = stats
+
+
+class NonFiniteLossError(ReionemuError, ArithmeticError):
+    """The training or validation loss became NaN or infinite.
+
+    Attributes
+    ----------
+    epoch : int
+        The epoch (from 1) in which it happened.
+    history : dict of list
+        The history of the epochs before it.
+    """
+
+    def __init__(self, message: str, *, epoch: int, history: dict[str, list[float]]) -> None:
+        super().__init__(message)
+        self.epoch = epoch
+        self.history = history
+
+
+class RecordError(ReionemuError, ValueError):
+    """A value that an artifact cannot hold, or an artifact that cannot be what it says."""
+
+
+class MissingRecordError(RecordError):
+    """An artifact does not record something that is needed.
+
+    Attributes
+    ----------
+    field : str
+        The keyword argument by which the caller can supply it.
+    """
+
+    def __init__(self, message: str, *, field: str) -> None:
+        super().__init__(message)
+        self.field = field
+
+
+class OutOfRangeError(ReionemuError, ValueError):
+    """A prediction was asked for outside the box of parameters the emulator was trained in.
+
+    Attributes
+    ----------
+    parameter : str
+    value : float
+    low, high : float
+        The range of that parameter in the training set.
+    """
+
+    def __init__(
+        self, message: str, *, parameter: str, value: float, low: float, high: float
+    ) -> None:
+        super().__init__(message)
+        self.parameter = parameter
+        self.value = value
+        self.low = low
+        self.high = high

@@ -1,0 +1,188 @@
+"""Writing files so that a reader always finds the old one or the new one, whole.
+
+Every file is built beside its final name, flushed to the disk, and moved into place by a rename.
+A process that is killed leaves at most a hidden `.NAME.HOST-PID-xxxx.tmp`, which the next writer
+of the same name on that host removes.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+import secrets
+import shutil
+import socket
+from collections.abc import Iterator
+from pathlib import Path
+
+from .errors import FileBusyError, MissingFileError, NotEnoughSpaceError
+
+_HOST = re.sub(r"[^A-Za-z0-9]", "_", socket.gethostname())[:32] or "host"
+_COPY_CHUNK = 64 * 2**20
+
+
+def temporary_name(final: Path) -> Path:
+    """A fresh hidden name beside `final` that tells which host and process it belongs to."""
+    return final.with_name(f".{final.name}.{_HOST}-{os.getpid()}-{secrets.token_hex(4)}.tmp")
+
+
+def remove_abandoned(final: Path) -> None:
+    """Remove what killed writers of `final` on this host left beside it."""
+    pattern = re.compile(re.escape(f".{final.name}.{_HOST}-") + r"(\d+)-[0-9a-f]{8}\.tmp")
+    with contextlib.suppress(OSError):
+        for entry in os.scandir(final.parent):
+            match = pattern.fullmatch(entry.name)
+            if match and not _is_running(int(match[1])):
+                if entry.is_dir(follow_symlinks=False):
+                    shutil.rmtree(entry.path, ignore_errors=True)
+                else:
+                    os.unlink(entry.path)
+
+
+def sync_directory(folder: Path) -> None:
+    """Make renames inside `folder` survive a power cut, where the system can promise that."""
+    with contextlib.suppress(OSError):
+        descriptor = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+
+
+def sync_file(path: Path) -> None:
+    """Flush one file to the disk."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+@contextlib.contextmanager
+def replacing(path: Path) -> Iterator[Path]:
+    """Yield a temporary path to write; when the block ends well, move it to `path`.
+
+    If the block raises, the temporary file is removed and `path` is as it was. A symbolic link is
+    followed, and the permissions of a file that is replaced are kept.
+
+    Raises
+    ------
+    MissingFileError
+        When the folder that `path` should be in does not exist.
+    """
+    final = Path(os.path.realpath(path))
+    if not final.parent.is_dir():
+        raise MissingFileError(f"cannot write {path}: the folder {final.parent} does not exist")
+    remove_abandoned(final)
+    temporary = temporary_name(final)
+    try:
+        yield temporary
+        sync_file(temporary)
+        if final.exists():
+            shutil.copymode(final, temporary)
+        os.replace(temporary, final)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
+    sync_directory(final.parent)
+
+
+def write_bytes(path: Path, content: bytes) -> None:
+    """Replace the file at `path` by `content`, all or nothing."""
+    with replacing(path) as temporary:
+        temporary.write_bytes(content)
+
+
+@contextlib.contextmanager
+def exclusive(path: Path) -> Iterator[None]:
+    """Be the only process that writes `path`, or raise FileBusyError at once.
+
+    The lock is an advisory one on a hidden file beside `path`; the system drops it when the
+    process ends, however it ends.
+    """
+    import filelock
+
+    final = Path(os.path.realpath(path))
+    if not final.parent.is_dir():
+        raise MissingFileError(f"cannot write {path}: the folder {final.parent} does not exist")
+    lock = filelock.FileLock(final.with_name(f".{final.name}.lock"), timeout=0)
+    try:
+        lock.acquire()
+    except filelock.Timeout:
+        raise FileBusyError(
+            f"another process is writing {path}; run this again when it has finished"
+        ) from None
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+def copy_file(source: Path, target: Path) -> None:
+    """Copy a file by the cheapest means the file system offers.
+
+    A clone that shares the data on disk (btrfs, XFS, bcachefs: an instant), else a copy inside
+    the kernel, else one through this process; for the latter two, room is checked for first.
+
+    Raises
+    ------
+    NotEnoughSpaceError
+        When the copy would not fit.
+    """
+    with open(source, "rb") as reader, open(target, "wb") as writer:
+        if _clone(reader.fileno(), writer.fileno()):
+            return
+        size = os.fstat(reader.fileno()).st_size
+        require_space(target.parent, size, f"a copy of {source}")
+        left = size
+        try:
+            while left > 0:
+                count = min(left, _COPY_CHUNK)
+                copied = os.copy_file_range(reader.fileno(), writer.fileno(), count)
+                if copied == 0:
+                    break
+                left -= copied
+        except (AttributeError, OSError):  # not on this system, or not between these files
+            reader.seek(0)
+            writer.seek(0)
+            shutil.copyfileobj(reader, writer, _COPY_CHUNK)
+
+
+def require_space(folder: Path, needed: int, what: str) -> None:
+    """Raise NotEnoughSpaceError unless `folder` has `needed` bytes free and a little more."""
+    free = shutil.disk_usage(folder).free
+    if free < needed + 2**20:
+        raise NotEnoughSpaceError(
+            f"no room for {what} in {folder}: {_human(needed)} are needed and {_human(free)} are "
+            "free. Nothing was changed. Free some space, or work on another disk"
+        )
+
+
+def _clone(source: int, target: int) -> bool:
+    """Whether `target` could be made a copy-on-write clone of `source` (descriptors; Linux)."""
+    try:
+        import fcntl
+
+        fcntl.ioctl(target, 0x40049409, source)  # FICLONE
+    except (ImportError, OSError):
+        return False
+    return True
+
+
+def _is_running(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except OSError:
+        return True
+    return True
+
+
+def _human(size: float) -> str:
+    for unit in ("B", "kB", "MB", "GB"):
+        if size < 1000:
+            return f"{size:.3g} {unit}"
+        size /= 1000
+    return f"{size:.3g} TB"
