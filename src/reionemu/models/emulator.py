@@ -1,0 +1,242 @@
+"""From parameters to a spectrum in physical units."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+
+from ..config import require_choice, require_int
+from ..data.normalization import (
+    Normalizer,
+    inverse_transform_standardizer,
+    transform_standardizer,
+)
+from ..errors import ReionemuWarning
+from ..parameters import ParameterBox, as_theta
+
+OUT_OF_RANGE = ("raise", "warn", "nan")
+DEFAULT_DRAWS = 201
+
+
+class Network(Protocol):
+    """What an Emulator needs of a trained network."""
+
+    @property
+    def stochastic(self) -> bool:
+        """Whether draws differ."""
+
+    def draws(self, x: np.ndarray, n_draws: int, seed: int) -> np.ndarray:
+        """Outputs, shape (n_draws or 1, n, b), for normalized inputs, shape (n, p)."""
+
+
+@dataclass(frozen=True)
+class Target:
+    """What a network was trained to give: `transform` of the spectrum `source`.
+
+    Parameters
+    ----------
+    source : {"dl_ksz", "cl_ksz"}
+    transform : {"ln", "log10", "none"}
+    eps : float
+        Added before the logarithm was taken [uK^2].
+    """
+
+    source: str
+    transform: str
+    eps: float = 0.0
+
+    def invert(self, y: np.ndarray) -> np.ndarray:
+        """The spectrum [uK^2] from targets of any shape."""
+        if self.transform == "none":
+            return y
+        return (np.exp(y) if self.transform == "ln" else 10.0**y) - self.eps
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """A predicted spectrum.
+
+    Attributes
+    ----------
+    ell : ndarray, shape (b,)
+        Bin centres.
+    mean : ndarray, shape (b,) or (n, b)
+        The spectrum [uK^2]; for a model with dropout the mean over draws.
+    std : ndarray of the shape of `mean`, or None
+        Standard deviation over draws (ddof=1) [uK^2]; None for a deterministic model.
+    quantity : {"dl_ksz", "cl_ksz"}
+        Whether this is D_ell = ell (ell + 1) C_ell / (2 pi), or C_ell.
+    """
+
+    ell: np.ndarray
+    mean: np.ndarray
+    std: np.ndarray | None
+    quantity: str
+
+
+class Emulator:
+    """A trained network with everything needed to read its answers.
+
+    Made by `reionemu.load_artifact(path).emulator()`.
+
+    Attributes
+    ----------
+    ell : ndarray, shape (b,)
+    parameter_names : tuple of str
+    box : ParameterBox or None
+        Where it was trained; None if the caller asked for no check.
+    target : Target
+    """
+
+    def __init__(
+        self,
+        network: Network,
+        *,
+        ell: np.ndarray,
+        parameter_names: tuple[str, ...],
+        box: ParameterBox | None,
+        target: Target,
+        x_normalizer: Normalizer | None,
+        y_normalizer: Normalizer | None,
+    ) -> None:
+        self.network = network
+        self.ell = np.asarray(ell, dtype=np.float64)
+        self.parameter_names = tuple(parameter_names)
+        self.box = box
+        self.target = target
+        self._x_normalizer = x_normalizer
+        self._y_normalizer = y_normalizer
+
+    def __repr__(self) -> str:
+        return (
+            f"<Emulator of {self.target.source} in {len(self.ell)} bins, ell {self.ell[0]:.0f} to "
+            f"{self.ell[-1]:.0f}, from {', '.join(self.parameter_names)}>"
+        )
+
+    def predict(
+        self,
+        theta: Any,
+        *,
+        out_of_range: str = "raise",
+        n_draws: int = DEFAULT_DRAWS,
+        seed: int = 0,
+    ) -> Prediction:
+        """Predict the spectrum at one or many points.
+
+        Parameters
+        ----------
+        theta : array_like, shape (p,) or (n, p), or mapping
+            Parameters in the order of `parameter_names`, or by name.
+        out_of_range : {"raise", "warn", "nan"}
+            For points outside the training box: refuse, extrapolate with a warning, or answer
+            NaN there.
+        n_draws : int
+            Dropout draws, at least 2; of no consequence for a deterministic model.
+        seed : int
+            Of the dropout masks. The same call gives the same numbers, and a point's prediction
+            does not depend on the other points.
+
+        Returns
+        -------
+        Prediction
+
+        Raises
+        ------
+        OutOfRangeError (ValueError)
+            Naming the parameter, its value and its range.
+        ConfigError (ValueError)
+            If theta has a wrong shape, or names that are not parameters.
+        """
+        samples, single = self._draw(theta, out_of_range, n_draws, seed)
+        mean = samples.mean(axis=0)
+        std = samples.std(axis=0, ddof=1) if self.network.stochastic else None
+        if single:
+            mean, std = mean[0], None if std is None else std[0]
+        return Prediction(self.ell.copy(), mean, std, self.target.source)
+
+    def draws(
+        self, theta: Any, *, out_of_range: str = "raise", n_draws: int = DEFAULT_DRAWS, seed: int = 0
+    ) -> np.ndarray:
+        """The draws behind `predict` [uK^2], shape (n_draws, b) or (n_draws, n, b).
+
+        A deterministic model has one.
+        """
+        samples, single = self._draw(theta, out_of_range, n_draws, seed)
+        return samples[:, 0] if single else samples
+
+    def _draw(
+        self, theta: Any, out_of_range: str, n_draws: int, seed: int
+    ) -> tuple[np.ndarray, bool]:
+        require_choice("predict", "out_of_range", out_of_range, OUT_OF_RANGE)
+        require_int("predict", "n_draws", n_draws, minimum=2)
+        points, single = as_theta(theta, self.parameter_names)
+        outside = self._check_box(points, out_of_range)
+        x = points
+        if self._x_normalizer is not None:
+            x = transform_standardizer(x, self._x_normalizer)
+        y = self.network.draws(x, n_draws, seed)
+        if self._y_normalizer is not None:
+            y = inverse_transform_standardizer(y, self._y_normalizer)
+        samples = self.target.invert(y)
+        if outside.any():
+            samples[:, outside] = np.nan
+        return samples, single
+
+    def _check_box(self, points: np.ndarray, out_of_range: str) -> np.ndarray:
+        """Which points must be answered with NaN, shape (n,)."""
+        none = np.zeros(len(points), dtype=bool)
+        if self.box is None:
+            return none
+        outside = self.box.outside(points).any(axis=1)
+        if not outside.any():
+            return none
+        if out_of_range == "nan":
+            return outside
+        error = self.box.error(points)
+        if out_of_range == "raise":
+            raise error
+        warnings.warn(
+            f"extrapolating: {error.parameter} = {error.value:.6g} is outside the training range "
+            f"[{error.low:.6g}, {error.high:.6g}]",
+            ReionemuWarning,
+            stacklevel=4,
+        )
+        return none
+
+
+class TorchNetwork:
+    """A PyTorch module as a `Network`: for models that `DenseNetwork` does not cover."""
+
+    def __init__(self, model: Any) -> None:
+        from torch import nn
+
+        self.model = model.eval()
+        self.stochastic = any(
+            isinstance(m, nn.modules.dropout._DropoutNd) and m.p > 0 for m in model.modules()
+        )
+
+    def draws(self, x: np.ndarray, n_draws: int, seed: int) -> np.ndarray:
+        """See `Network`. Masks are drawn anew for each row, from the seed."""
+        import torch
+
+        from .mc_dropout_emulator import mc_draws
+
+        inputs = torch.as_tensor(x, dtype=torch.float32)
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(seed)
+            outputs = mc_draws(self.model, inputs, n_draws if self.stochastic else 1)
+        return outputs.numpy().astype(np.float64)
+
+
+def as_normalizer(value: Any) -> Normalizer | None:
+    """A Normalizer from one, from a (mean, std) pair or a mapping of the two, or None."""
+    if value is None or isinstance(value, Normalizer):
+        return value
+    if isinstance(value, Mapping):
+        value = (value["mean"], value["std"])
+    mean, std = value
+    return Normalizer(np.asarray(mean), np.asarray(std))

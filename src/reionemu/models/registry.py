@@ -1,0 +1,174 @@
+"""The model classes that a record may name, and how to build one from its record.
+
+Reading an artifact never runs code that the artifact chooses: a class name is looked up here, and
+a name that is not here is refused. Users add their own classes with `register_model`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from ..config import nearest
+from ..errors import ConfigError, MissingRecordError, RecordError
+from .architecture import DenseLayer, StackOptions, named_layers, options_for
+
+if TYPE_CHECKING:
+    from torch import nn
+
+Shapes = Mapping[str, tuple[int, ...]]
+
+
+@dataclass(frozen=True)
+class ModelKind:
+    """A known class.
+
+    Attributes
+    ----------
+    build : callable
+        Options (a mapping) -> module.
+    options : callable
+        (recorded options, shapes of the weights) -> all options; raises MissingRecordError.
+    layers : callable or None
+        Options -> the dense layers, for models that NumPy can evaluate.
+    """
+
+    build: Callable[[Mapping[str, Any]], nn.Module]
+    options: Callable[[Mapping[str, Any], Shapes], dict[str, Any]]
+    layers: Callable[[Mapping[str, Any]], list[DenseLayer]] | None
+
+
+def model_kind(class_name: str) -> ModelKind:
+    """The known class of that name, or RecordError naming the nearest."""
+    if class_name not in _KINDS:
+        raise RecordError(
+            f"the model class {class_name!r} is not known here{nearest(class_name, _KINDS)}. Known: "
+            f"{', '.join(_KINDS)}. Your own classes are added with reionemu.models.register_model"
+        )
+    return _KINDS[class_name]
+
+
+def register_model(cls: type[nn.Module], name: str | None = None) -> type[nn.Module]:
+    """Let artifacts name a class of yours; usable as a decorator.
+
+    Parameters
+    ----------
+    cls : type
+        A subclass of `torch.nn.Module`, built by `cls(**options)` with the options that
+        `model_config` records beside `class_name`.
+    name : str, optional
+        The name in records; by default the name of the class.
+
+    Raises
+    ------
+    ConfigError
+        If the name belongs to another class already.
+    """
+    name = name or cls.__name__
+    known = _KINDS.get(name)
+    if known is not None and getattr(known.build, "cls", None) is not cls:
+        raise ConfigError(f"a model class called {name!r} is registered already")
+
+    def build(options: Mapping[str, Any]) -> nn.Module:
+        return cls(**options)
+
+    build.cls = cls  # type: ignore[attr-defined]
+    _KINDS[name] = ModelKind(build, lambda options, shapes: dict(options), None)
+    return cls
+
+
+def complete_options(record: Mapping[str, Any], shapes: Shapes) -> dict[str, Any]:
+    """Every option a recorded model was built with, `class_name` among them.
+
+    What the shapes of the weights tell is taken from them; what they cannot tell, and the record
+    does not say, is asked for by name.
+
+    Parameters
+    ----------
+    record : mapping
+        `class_name` and options, as far as they are recorded.
+    shapes : mapping
+        Shapes of the weights by name.
+
+    Raises
+    ------
+    MissingRecordError
+        Whose `.field` names what is needed.
+    RecordError
+        If the class is not known, or the record contradicts the weights.
+    """
+    if not record.get("class_name"):
+        raise MissingRecordError(
+            "the record does not name the class of the model (configs.json, model.class_name); "
+            f"pass class_name=..., one of {', '.join(_KINDS)}",
+            field="class_name",
+        )
+    name = str(record["class_name"])
+    options = {key: value for key, value in record.items() if key != "class_name"}
+    return {"class_name": name, **model_kind(name).options(options, shapes)}
+
+
+def build_model(record: Mapping[str, Any]) -> nn.Module:
+    """A module of the class and with the options that a complete record states."""
+    options = {key: value for key, value in record.items() if key != "class_name"}
+    return model_kind(str(record["class_name"])).build(options)
+
+
+def dense_layers(record: Mapping[str, Any]) -> list[DenseLayer] | None:
+    """The layers of a recorded model that NumPy can evaluate, else None."""
+    kind = model_kind(str(record["class_name"]))
+    options = {key: value for key, value in record.items() if key != "class_name"}
+    return kind.layers(options) if kind.layers else None
+
+
+def _stack_kind(module: str, name: str, *, dropout: bool) -> ModelKind:
+    not_in_weights = ("activation", "dropout_rate") if dropout else ("activation",)
+
+    def build(options: Mapping[str, Any]) -> nn.Module:
+        return getattr(import_module(module, __package__), name)(**options)
+
+    def complete(options: Mapping[str, Any], shapes: Shapes) -> dict[str, Any]:
+        options = {key: value for key, value in options.items() if value is not None}
+        for field in not_in_weights:
+            if field not in options:
+                raise MissingRecordError(
+                    f"the record does not state the {field} of the {name} (configs.json, "
+                    f"model.{field}) and weights do not tell it; pass {field}=...",
+                    field=field,
+                )
+        measured = StackOptions.dimensions_of(shapes)
+        for key, value in measured.items():
+            if options.get(key, value) != value:
+                raise RecordError(
+                    f"the record says {key} = {options[key]} but the weights are those of a model "
+                    f"with {key} = {value}"
+                )
+        complete = options_for(name, {**measured, **options}, dropout=dropout)
+        return {key: value for key, value in asdict(complete).items() if value is not None}
+
+    def layers(options: Mapping[str, Any]) -> list[DenseLayer]:
+        return options_for(name, options, dropout=dropout).layers()
+
+    return ModelKind(build, complete, layers)
+
+
+def _fixed_kind(name: str, n_hidden: int, activation: str, dropout: float = 0.0) -> ModelKind:
+    def build(options: Mapping[str, Any]) -> nn.Module:
+        return getattr(import_module(".experimental.variants", __package__), name)()
+
+    # The record of such a model may repeat its dimensions; they are what they are.
+    return ModelKind(
+        build, lambda options, shapes: {}, lambda options: named_layers(n_hidden, activation, dropout)
+    )
+
+
+_KINDS: dict[str, ModelKind] = {
+    "FourParamEmulator": _stack_kind(".four_param_emulator", "FourParamEmulator", dropout=False),
+    "MCDropoutEmulator": _stack_kind(".mc_dropout_emulator", "MCDropoutEmulator", dropout=True),
+    "POCEmulatorThreeParams": _fixed_kind("POCEmulatorThreeParams", 1, "gelu"),
+    "POCEmulatorFourParamsV1": _fixed_kind("POCEmulatorFourParamsV1", 1, "gelu"),
+    "POCEmulatorFourParamsV2": _fixed_kind("POCEmulatorFourParamsV2", 3, "relu", 0.1),
+    "POCEmulatorFourParamsV3": _fixed_kind("POCEmulatorFourParamsV3", 2, "relu"),
+}

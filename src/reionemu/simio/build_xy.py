@@ -1,0 +1,278 @@
+"""Stage 3: arrays to train on, from the parameters and spectra in a condensed file."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+
+import h5py
+import numpy as np
+
+from ..config import require_choice, require_finite
+from ..errors import AlreadyExistsError, ConfigError, DatasetError, NoUsableSimulationsError
+from ..parameters import PARAMETER_NAMES
+from .hdf5 import SkippedSim, edit_h5, open_h5, read_scalar, require_group
+
+Y_SOURCES = ("dl_ksz", "cl_ksz")
+Y_TRANSFORMS = ("ln", "log10", "none")
+_GROUP = "training"
+
+
+@dataclass(frozen=True)
+class BuildXYConfig:
+    """What the training arrays are made of.
+
+    Parameters
+    ----------
+    sims_group, params_group, cl_group : str
+        Names of the HDF5 groups that are read.
+    param_names : tuple of str
+        The parameters that become the columns of X, in order.
+    y_source : {"dl_ksz", "cl_ksz"}
+        Which spectrum Y is made of [uK^2].
+    y_transform : {"ln", "log10", "none"}
+        What is done to it: the logarithm of max(y, 0) + eps, or nothing.
+    eps : float
+        Keeps the logarithm finite [uK^2].
+    """
+
+    sims_group: str = "sims"
+    params_group: str = "params"
+    cl_group: str = "cl"
+    param_names: tuple[str, ...] = PARAMETER_NAMES
+    y_source: str = "dl_ksz"
+    y_transform: str = "ln"
+    eps: float = 1e-30
+
+    def __post_init__(self) -> None:
+        require_choice("BuildXYConfig", "y_source", self.y_source, Y_SOURCES)
+        require_choice("BuildXYConfig", "y_transform", self.y_transform, Y_TRANSFORMS)
+        require_finite("BuildXYConfig", "eps", self.eps, minimum=0)
+        if isinstance(self.param_names, str) or not self.param_names:
+            raise ConfigError(
+                f"BuildXYConfig.param_names must list parameter names, got {self.param_names!r}"
+            )
+        object.__setattr__(self, "param_names", tuple(self.param_names))
+
+
+@dataclass(frozen=True)
+class BuildStats:
+    """What became of the simulations.
+
+    Attributes
+    ----------
+    total_sims, processed : int
+    skipped_missing_params, skipped_missing_cl : int
+        A parameter, or the spectrum, is not in the file.
+    skipped_inconsistent_ell : int
+        The ell bins differ from those of the first simulation that was used.
+    skipped_non_finite : int
+        A parameter or a value of the spectrum is NaN or infinite.
+    skipped : tuple of SkippedSim
+        Each simulation that was skipped, and why.
+    """
+
+    total_sims: int
+    processed: int
+    skipped_missing_params: int
+    skipped_missing_cl: int
+    skipped_inconsistent_ell: int
+    skipped_non_finite: int
+    skipped: tuple[SkippedSim, ...] = field(default=(), compare=False, repr=False)
+
+    @property
+    def skipped_total(self) -> int:
+        """Number of simulations skipped, for whatever reason."""
+        return self.total_sims - self.processed
+
+
+@dataclass
+class _Arrays:
+    X: list[np.ndarray]
+    y: list[np.ndarray]
+    sims: list[str]
+    ell: np.ndarray | None = None
+
+
+class _Unusable(Exception):  # noqa: N818 - control flow inside this module
+    pass
+
+
+def build_training_arrays(
+    h5_path: Path,
+    *,
+    config: BuildXYConfig = BuildXYConfig(),  # noqa: B008 - frozen
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, np.ndarray, BuildStats]:
+    """Collect parameters and spectra into arrays, without writing anything.
+
+    Simulations are taken in lexicographic order of their names.
+
+    Parameters
+    ----------
+    h5_path : Path
+        Condensed file with spectra.
+    config : BuildXYConfig
+
+    Returns
+    -------
+    X : ndarray of float32, shape (n, p)
+    Y : ndarray of float32, shape (n, b)
+        The spectrum [uK^2], transformed as `config.y_transform` says.
+    ell : ndarray of float64, shape (b,)
+    sim_ids : ndarray of str, shape (n,)
+    param_names : ndarray of str, shape (p,)
+    stats : BuildStats
+
+    Raises
+    ------
+    NoUsableSimulationsError (RuntimeError)
+        If nothing usable is left; the error and its `.stats` say what was skipped.
+    """
+    h5_path = Path(h5_path).expanduser()
+    with open_h5(h5_path) as h5:
+        sims = require_group(h5, config.sims_group)
+        names = sorted(sims)
+        arrays = _Arrays([], [], [])
+        skipped = []
+        for name in names:
+            try:
+                _collect(arrays, sims[name], name, config)
+            except _Unusable as problem:
+                category, reason = problem.args
+                skipped.append(SkippedSim(name, category, reason))
+    stats = _count(len(names), skipped)
+    if arrays.ell is None:
+        raise NoUsableSimulationsError(
+            f"no usable simulation in {h5_path}: {_summary(stats)}. Run the spectra stage first "
+            "if spectra are missing",
+            stats=stats,
+        )
+    X = np.array(arrays.X, dtype=np.float32).reshape(len(arrays.X), len(config.param_names))
+    Y = transform(np.array(arrays.y), config.y_transform, config.eps).astype(np.float32)
+    sim_ids = np.array(arrays.sims, dtype=object)
+    return X, Y, arrays.ell, sim_ids, np.array(config.param_names, dtype=object), stats
+
+
+def build_and_write_training(
+    h5_path: Path,
+    *,
+    config: BuildXYConfig = BuildXYConfig(),  # noqa: B008 - frozen
+    overwrite: bool = True,
+) -> int:
+    """Collect the training arrays and store them in the same file.
+
+    The file is replaced in one step, by a changed copy of it (see `reionemu.files`).
+
+    Parameters
+    ----------
+    h5_path : Path
+        Condensed file with spectra. Added to it are
+
+            /training          X (n, p) float32, Y (n, b) float32, ell (b,) float64,
+                               sim_ids (n,), param_names (p,)
+            /training attrs    y_source, y_transform, eps, number_of_samples,
+                               number_of_parameters, ell_bin_count, build_total_sims,
+                               build_processed, build_skipped_*
+    config : BuildXYConfig
+    overwrite : bool
+        Whether arrays already in the file are replaced.
+
+    Returns
+    -------
+    int
+        Number of simulations in the arrays.
+
+    Raises
+    ------
+    FileExistsError
+        If the file holds training arrays and `overwrite` is false.
+    NoUsableSimulationsError (RuntimeError)
+        If nothing usable is left.
+    """
+    h5_path = Path(h5_path).expanduser()
+    with open_h5(h5_path) as h5:
+        if _GROUP in h5 and not overwrite:
+            raise AlreadyExistsError(f"{h5_path} already holds /training, and overwrite=False")
+    built = build_training_arrays(h5_path, config=config)
+    with edit_h5(h5_path) as h5:
+        write_training(h5, built, config)
+    return len(built[0])
+
+
+def write_training(h5: h5py.File, built: tuple, config: BuildXYConfig) -> None:
+    """Store what `build_training_arrays` returned as /training of an open file."""
+    X, Y, ell, sim_ids, param_names, stats = built
+    if _GROUP in h5:
+        del h5[_GROUP]
+    group = h5.create_group(_GROUP)
+    group["X"], group["Y"], group["ell"] = X, Y, ell
+    text = h5py.string_dtype("utf-8")
+    group.create_dataset("sim_ids", data=sim_ids, dtype=text)
+    group.create_dataset("param_names", data=param_names, dtype=text)
+    group.attrs["y_source"] = config.y_source
+    group.attrs["y_transform"] = config.y_transform
+    group.attrs["eps"] = float(config.eps)
+    group.attrs["number_of_samples"], group.attrs["number_of_parameters"] = X.shape
+    group.attrs["ell_bin_count"] = len(ell)
+    for name, value in counts(stats).items():
+        group.attrs[f"build_{name}"] = value
+
+
+def transform(y: np.ndarray, y_transform: str, eps: float) -> np.ndarray:
+    """The training target made from a spectrum [uK^2]; inverted by `models.transforms`."""
+    if y_transform == "none":
+        return y
+    log = np.log if y_transform == "ln" else np.log10
+    with np.errstate(divide="ignore"):
+        return log(np.maximum(y, 0.0) + eps)
+
+
+def counts(stats: BuildStats) -> dict[str, int]:
+    """The numbers in BuildStats by name, without the list of simulations."""
+    return {name: value for name, value in asdict(stats).items() if name != "skipped"}
+
+
+def _collect(arrays: _Arrays, sim: h5py.Group, name: str, config: BuildXYConfig) -> None:
+    params = sim.get(config.params_group)
+    absent = [p for p in config.param_names if params is None or p not in params]
+    if absent:
+        raise _Unusable("missing_params", f"{config.params_group}/{absent[0]} is not there")
+    cl = sim.get(config.cl_group)
+    if cl is None or "ell" not in cl or config.y_source not in cl:
+        raise _Unusable("missing_cl", f"{config.cl_group}/{config.y_source} is not there")
+    try:
+        x = np.array([read_scalar(params, p) for p in config.param_names])
+        ell, y = np.asarray(cl["ell"][()], float), np.asarray(cl[config.y_source][()], float)
+    except (DatasetError, TypeError) as error:
+        raise _Unusable("non_finite", str(error)) from None
+    reference = arrays.ell if arrays.ell is not None else ell
+    if ell.shape != reference.shape or y.shape != ell.shape or not np.allclose(ell, reference):
+        raise _Unusable(
+            "inconsistent_ell",
+            f"its {ell.size} ell bins differ from the {reference.size} of {(arrays.sims or [name])[0]}",
+        )
+    if not (np.isfinite(x).all() and np.isfinite(y).all() and np.isfinite(ell).all() and ell.size):
+        bad = [p for p, value in zip(config.param_names, x, strict=True) if not np.isfinite(value)]
+        raise _Unusable("non_finite", f"{', '.join(bad) or config.y_source} is not finite")
+    arrays.ell = reference
+    arrays.X.append(x)
+    arrays.y.append(y)
+    arrays.sims.append(name)
+
+
+def _count(total: int, skipped: list[SkippedSim]) -> BuildStats:
+    n = Counter(sim.category for sim in skipped)
+    return BuildStats(
+        total_sims=total,
+        processed=total - len(skipped),
+        skipped_missing_params=n["missing_params"],
+        skipped_missing_cl=n["missing_cl"],
+        skipped_inconsistent_ell=n["inconsistent_ell"],
+        skipped_non_finite=n["non_finite"],
+        skipped=tuple(skipped),
+    )
+
+
+def _summary(stats: BuildStats) -> str:
+    return ", ".join(f"{name} {value}" for name, value in counts(stats).items())

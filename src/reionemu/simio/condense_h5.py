@@ -1,0 +1,155 @@
+"""Stage 1: one file with the needed part of every raw simulation."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import h5py
+
+from ..errors import AlreadyExistsError, MissingFileError, NoUsableSimulationsError
+from . import raw
+from .hdf5 import SkippedSim, create_h5
+
+ProgressCallback = Callable[[int, int], None]
+
+
+@dataclass(frozen=True)
+class CondenseConfig:
+    """How raw simulations are condensed.
+
+    Parameters
+    ----------
+    overwrite : bool
+        Whether an existing output file is replaced (once the new one is complete).
+    require_obs_and_pk : bool
+        Skip a simulation that lacks either of its two files. Without it, one that lacks the pk
+        file is kept, with NaN for its parameters.
+    """
+
+    overwrite: bool = True
+    require_obs_and_pk: bool = True
+
+
+@dataclass(frozen=True)
+class CondenseStats:
+    """What became of the simulations.
+
+    Attributes
+    ----------
+    written : int
+    skipped_missing_obs_pk : int
+        A file was absent, or was not HDF5, or was torn.
+    skipped_read_error : int
+        A value could not be read, or was not of the kind expected.
+    skipped_validation_error : int
+        No spectrum can be made of the map: not square, not 2-D, empty, not finite, no scale.
+    skipped : tuple of SkippedSim
+        Each simulation that was skipped, and why.
+    """
+
+    written: int
+    skipped_missing_obs_pk: int
+    skipped_read_error: int
+    skipped_validation_error: int
+    skipped: tuple[SkippedSim, ...] = field(default=(), compare=False, repr=False)
+
+    @property
+    def skipped_total(self) -> int:
+        """Number of simulations skipped, for whatever reason."""
+        return (
+            self.skipped_missing_obs_pk + self.skipped_read_error + self.skipped_validation_error
+        )
+
+
+def condense_sim_root(
+    sim_root: Path,
+    out_path: Path,
+    *,
+    config: CondenseConfig = CondenseConfig(),  # noqa: B008 - frozen
+    sim_prefix: str = "sim",
+    file_description: str = "Condensed simulation outputs for kSZ 2LPT emulator.",
+    version: int = 1,
+    progress_callback: ProgressCallback | None = None,
+) -> CondenseStats:
+    """Condense every raw simulation under a folder into one HDF5 file.
+
+    One simulation is held in memory at a time. The file appears at `out_path` when it is complete;
+    until then whatever was there stays.
+
+    Parameters
+    ----------
+    sim_root : Path
+        Folder with one folder a simulation, laid out as `reionemu.simio.raw` describes.
+    out_path : Path
+        The file to write:
+
+            attrs                source_root, description, version
+            /sims/<sim>/params   zmean_zre, alpha_zre, kb_zre [h/Mpc], b0_zre
+            /sims/<sim>/output   ksz_map [dT/T], Tcmb0 [K], theta_max_ksz [rad], pk_tt,
+                                 xmval_list (mass-weighted neutral fraction), zval_list, tau
+    config : CondenseConfig
+    sim_prefix : str
+        Folders whose name starts with this are simulations.
+    file_description : str
+        Stored as the attribute `description`.
+    version : int
+        Stored as the attribute `version`.
+    progress_callback : callable, optional
+        Called with (simulations done, simulations in all) after each one.
+
+    Returns
+    -------
+    CondenseStats
+
+    Raises
+    ------
+    FileNotFoundError
+        If `sim_root`, or the folder of `out_path`, does not exist.
+    NoUsableSimulationsError (RuntimeError)
+        If no folder in `sim_root` matches.
+    FileExistsError
+        If `out_path` exists and `config.overwrite` is false.
+    """
+    sim_root, out_path = Path(sim_root).expanduser(), Path(out_path).expanduser()
+    if not sim_root.is_dir():
+        raise MissingFileError(f"{sim_root} does not exist, or is not a folder")
+    folders = raw.find_sims(sim_root, sim_prefix)
+    if not folders:
+        raise NoUsableSimulationsError(f"there is no folder {sim_prefix}* in {sim_root}")
+    if out_path.exists() and not config.overwrite:
+        raise AlreadyExistsError(f"{out_path} exists and overwrite=False")
+
+    skipped: list[SkippedSim] = []
+    with create_h5(out_path) as h5:
+        h5.attrs["source_root"] = str(sim_root)
+        h5.attrs["description"] = file_description
+        h5.attrs["version"] = version
+        sims = h5.create_group("sims")
+        for done, folder in enumerate(folders, start=1):
+            try:
+                sim = raw.read_sim(folder, require_both=config.require_obs_and_pk)
+            except raw.UnusableSimError as error:
+                skipped.append(SkippedSim(folder.name, error.category, str(error)))
+            else:
+                _write_sim(sims.create_group(folder.name), sim)
+            if progress_callback:
+                progress_callback(done, len(folders))
+
+    counts = Counter(sim.category for sim in skipped)
+    return CondenseStats(
+        written=len(folders) - len(skipped),
+        skipped_missing_obs_pk=counts[raw.MISSING],
+        skipped_read_error=counts[raw.READ_ERROR],
+        skipped_validation_error=counts[raw.INVALID],
+        skipped=tuple(skipped),
+    )
+
+
+def _write_sim(group: h5py.Group, sim: raw.RawSim) -> None:
+    for name, values in (("params", sim.params), ("output", sim.output)):
+        subgroup = group.create_group(name)
+        for key, value in values.items():
+            subgroup[key] = value
