@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
@@ -14,6 +15,7 @@ from ..config import require_choice, require_finite, require_int
 from ..errors import ConfigError, DatasetError, NonFiniteLossError
 from ..models.mc_dropout_emulator import mc_draws
 from .device import resolve_device
+from .flat import small_model_settings, zero_gradients
 
 Batches = Iterable[tuple[torch.Tensor, torch.Tensor]]
 Metric = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
@@ -181,31 +183,34 @@ def run_epochs(
 
     history: History = {"train_loss": [], "val_loss": []}
     best_loss, best_epoch, best_state = math.inf, None, None
-    for epoch in range(1, config.epochs + 1):
-        values = {
-            "train_loss": train_one_epoch(
+    patience = config.early_stopping_patience
+    with contextlib.ExitStack() as stack:
+        stack.enter_context(small_model_settings(model, optimizer))
+        for epoch in range(1, config.epochs + 1):
+            train_loss = train_one_epoch(
                 model, train_loader, optimizer, loss_fn, device, config.gradient_clipping
             )
-        }
-        if evaluation == "evaluate_metrics":
-            validation = evaluate_metrics(model, val_loader, loss_fn, device, metrics)
-        else:
-            validation = evaluate_mc_metrics(
-                model, val_loader, loss_fn, device, metrics, n_mc_samples
-            )
-        values |= {f"val_{name}": value for name, value in validation.items()}
-        _refuse_non_finite(values, epoch, history)
-        for name, value in values.items():
-            history.setdefault(name, []).append(value)
-        if values["val_loss"] < best_loss:
-            best_loss, best_epoch = values["val_loss"], epoch
-            if keep_best:
-                best_state = {k: v.detach().clone() for k, v in model.state_dict().items()}
-        if on_epoch:
-            on_epoch(epoch, values)
-        patience = config.early_stopping_patience
-        if patience is not None and best_epoch != epoch and epoch - (best_epoch or 0) >= patience:
-            break
+            if evaluation == "evaluate_metrics":
+                validation = evaluate_metrics(model, val_loader, loss_fn, device, metrics)
+            else:
+                validation = evaluate_mc_metrics(
+                    model, val_loader, loss_fn, device, metrics, n_mc_samples
+                )
+            values = {"train_loss": train_loss}
+            values |= {f"val_{name}": value for name, value in validation.items()}
+            _refuse_non_finite(values, epoch, history)
+            for name, value in values.items():
+                history.setdefault(name, []).append(value)
+            if values["val_loss"] < best_loss:
+                best_loss, best_epoch = values["val_loss"], epoch
+                if keep_best:
+                    best_state = {k: v.detach().clone() for k, v in model.state_dict().items()}
+            if on_epoch:
+                stack.close()  # a callback sees model and optimizer as they are documented
+                on_epoch(epoch, values)
+                stack.enter_context(small_model_settings(model, optimizer))
+            if patience is not None and best_epoch != epoch and epoch - (best_epoch or 0) >= patience:
+                break
     if best_state is not None:
         model.load_state_dict(best_state)
     model.eval()
@@ -229,7 +234,7 @@ def train_one_epoch(
     total, count = 0.0, 0
     for x, y in loader:
         x, y = x.to(device), y.to(device)
-        optimizer.zero_grad(set_to_none=True)
+        zero_gradients(optimizer)
         loss = loss_fn(model(x), y)
         loss.backward()
         if gradient_clipping is not None:

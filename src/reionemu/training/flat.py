@@ -1,0 +1,121 @@
+"""Training small networks without the overhead that large ones never notice.
+
+A step of Adam on a network of a few hundred weights costs a dozen operations a tensor, each much
+cheaper than the call that starts it. The update of a weight depends on that weight alone, so the
+optimizer may as well be given all of them as one vector: the arithmetic is the same, bit for bit.
+Threads, too, cost such a network more than they give.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from typing import Any
+
+import torch
+from torch import nn
+
+_ELEMENTWISE = (torch.optim.Adam, torch.optim.AdamW, torch.optim.SGD)
+
+_SMALL = 20_000
+"""Networks of no more weights than this are trained on one thread."""
+
+
+@contextlib.contextmanager
+def small_model_settings(model: nn.Module, optimizer: torch.optim.Optimizer) -> Iterator[None]:
+    """Within the block, one flat tensor a parameter group and, for a small model, one thread."""
+    threads = torch.get_num_threads()
+    small = sum(p.numel() for p in model.parameters()) <= _SMALL
+    if small and threads > 1:
+        torch.set_num_threads(1)
+    try:
+        with flattened(optimizer):
+            yield
+    finally:
+        if small and threads > 1:
+            torch.set_num_threads(threads)
+
+
+def zero_gradients(optimizer: torch.optim.Optimizer) -> None:
+    """Set gradients to zero in place, so that they remain views of a flat one."""
+    for group in optimizer.param_groups:
+        for p in group["params"]:
+            if p.grad is not None:
+                p.grad.zero_()
+
+
+@contextlib.contextmanager
+def flattened(optimizer: torch.optim.Optimizer) -> Iterator[None]:
+    """Within the block, each parameter group of the optimizer is one flat tensor.
+
+    The model's parameters and their gradients are views of it. When the block ends, group, state
+    and parameters are as if nothing had happened but the steps. Optimizers that are not known to
+    treat weights one by one, and groups not on a CPU, are left alone.
+    """
+    groups = [group for group in optimizer.param_groups if _may_flatten(optimizer, group)]
+    originals = [(group, list(group["params"])) for group in groups]
+    flats = [_join(optimizer, group) for group in groups]
+    try:
+        yield
+    finally:
+        for (group, params), flat in zip(originals, flats, strict=True):
+            _separate(optimizer, group, params, flat)
+
+
+def _may_flatten(optimizer: torch.optim.Optimizer, group: dict[str, Any]) -> bool:
+    params = group["params"]
+    if type(optimizer) not in _ELEMENTWISE or len(params) < 2:
+        return False
+    alike = all(
+        p.is_cpu and p.requires_grad and p.is_leaf and p.dtype == params[0].dtype for p in params
+    )
+    steps = {float(optimizer.state[p].get("step", 0)) for p in params if p in optimizer.state}
+    known = [p in optimizer.state for p in params]
+    return alike and len(steps) <= 1 and (all(known) or not any(known))
+
+
+def _join(optimizer: torch.optim.Optimizer, group: dict[str, Any]) -> nn.Parameter:
+    params = group["params"]
+    flat = nn.Parameter(torch.cat([p.detach().reshape(-1) for p in params]))
+    flat.grad = torch.zeros_like(flat)
+    states = [optimizer.state.pop(p) for p in params if p in optimizer.state]
+    if states:
+        optimizer.state[flat] = {
+            name: torch.cat([state[name].reshape(-1) for state in states])
+            if _per_weight(value, params[0])
+            else value
+            for name, value in states[0].items()
+        }
+    for p, data, grad in zip(params, _views(flat.data, params), _views(flat.grad, params), strict=True):
+        p.data, p.grad = data, grad
+    group["params"] = [flat]
+    return flat
+
+
+def _separate(
+    optimizer: torch.optim.Optimizer,
+    group: dict[str, Any],
+    params: list[nn.Parameter],
+    flat: nn.Parameter,
+) -> None:
+    state = optimizer.state.pop(flat, {})
+    for i, p in enumerate(params):
+        p.data = p.data.clone()
+        p.grad = None if p.grad is None else p.grad.clone()
+        if state:
+            optimizer.state[p] = {
+                name: _views(value, params)[i].clone()
+                if _per_weight(value, flat)
+                else (value.clone() if isinstance(value, torch.Tensor) else value)
+                for name, value in state.items()
+            }
+    group["params"] = params
+
+
+def _per_weight(value: Any, parameter: torch.Tensor) -> bool:
+    return isinstance(value, torch.Tensor) and value.shape == parameter.shape and value.ndim > 0
+
+
+def _views(flat: torch.Tensor, params: list[nn.Parameter]) -> list[torch.Tensor]:
+    pieces = flat.split([p.numel() for p in params])
+    return [piece.view_as(p) for piece, p in zip(pieces, params, strict=True)]
