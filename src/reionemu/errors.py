@@ -12,8 +12,9 @@
     │   └── MissingGroupError  (KeyError)           an HDF5 group or dataset is absent
     ├── NoUsableSimulationsError (RuntimeError)     nothing was left after skipping; carries `.stats`
     ├── NonFiniteLossError     (ArithmeticError)    training diverged; carries `.epoch`, `.history`
-    ├── RecordError            (ValueError)         a value an artifact cannot hold, or a bad artifact
-    │   └── MissingRecordError                      an artifact does not say; carries `.field`
+    ├── RecordError            (ValueError)         an artifact that cannot be what it says
+    │   ├── UnrecordableError  (TypeError)          a value that an artifact cannot hold
+    │   └── MissingRecordError                      an artifact does not say; carries `.fields`
     └── OutOfRangeError        (ValueError)         outside the training box; carries what and where
 
 Each also derives from the built-in exception in brackets, so `except FileNotFoundError` works
@@ -104,7 +105,11 @@ class NonFiniteLossError(ReionemuError, ArithmeticError):
 
 
 class RecordError(ReionemuError, ValueError):
-    """A value that an artifact cannot hold, or an artifact that cannot be what it says."""
+    """An artifact that is not one, is damaged, or contradicts itself; or an impossible name."""
+
+
+class UnrecordableError(RecordError, TypeError):
+    """A value that JSON, and so an artifact, cannot hold."""
 
 
 class MissingRecordError(RecordError):
@@ -112,13 +117,13 @@ class MissingRecordError(RecordError):
 
     Attributes
     ----------
-    field : str
-        The keyword argument by which the caller can supply it.
+    fields : tuple of str
+        The keyword arguments by which the caller can supply it.
     """
 
-    def __init__(self, message: str, *, field: str) -> None:
+    def __init__(self, message: str, *, fields: tuple[str, ...]) -> None:
         super().__init__(message)
-        self.field = field
+        self.fields = fields
 
 
 class OutOfRangeError(ReionemuError, ValueError):

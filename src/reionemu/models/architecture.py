@@ -6,6 +6,7 @@ This module needs neither library: `network` builds modules from the description
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from typing import Any
@@ -68,7 +69,9 @@ class StackOptions:
     @classmethod
     def dimensions_of(cls, shapes: Mapping[str, tuple[int, ...]]) -> dict[str, int]:
         """The dimensions that the shapes of a state dict imply; the rest it cannot tell."""
-        weights = [shape for name, shape in shapes.items() if name.endswith(".weight")]
+        matched = {re.fullmatch(r"network\.(\d+)\.weight", name): shapes[name] for name in shapes}
+        by_position = {int(match[1]): shape for match, shape in matched.items() if match}
+        weights = [by_position[position] for position in sorted(by_position)]
         if len(weights) < 2 or any(len(shape) != 2 for shape in weights):
             return {}
         return {

@@ -7,7 +7,7 @@ a name that is not here is refused. Users add their own classes with `register_m
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
@@ -33,11 +33,14 @@ class ModelKind:
         (recorded options, shapes of the weights) -> all options; raises MissingRecordError.
     layers : callable or None
         Options -> the dense layers, for models that NumPy can evaluate.
+    option_names : tuple of str or None
+        The options it has; None if only its constructor knows.
     """
 
     build: Callable[[Mapping[str, Any]], nn.Module]
     options: Callable[[Mapping[str, Any], Shapes], dict[str, Any]]
     layers: Callable[[Mapping[str, Any]], list[DenseLayer]] | None
+    option_names: tuple[str, ...] | None
 
 
 def model_kind(class_name: str) -> ModelKind:
@@ -75,7 +78,7 @@ def register_model(cls: type[nn.Module], name: str | None = None) -> type[nn.Mod
         return cls(**options)
 
     build.cls = cls  # type: ignore[attr-defined]
-    _KINDS[name] = ModelKind(build, lambda options, shapes: dict(options), None)
+    _KINDS[name] = ModelKind(build, lambda options, shapes: dict(options), None, None)
     return cls
 
 
@@ -95,7 +98,7 @@ def complete_options(record: Mapping[str, Any], shapes: Shapes) -> dict[str, Any
     Raises
     ------
     MissingRecordError
-        Whose `.field` names what is needed.
+        Whose `.fields` name what is needed.
     RecordError
         If the class is not known, or the record contradicts the weights.
     """
@@ -103,7 +106,7 @@ def complete_options(record: Mapping[str, Any], shapes: Shapes) -> dict[str, Any
         raise MissingRecordError(
             "the record does not name the class of the model (configs.json, model.class_name); "
             f"pass class_name=..., one of {', '.join(_KINDS)}",
-            field="class_name",
+            fields=("class_name",),
         )
     name = str(record["class_name"])
     options = {key: value for key, value in record.items() if key != "class_name"}
@@ -125,18 +128,20 @@ def dense_layers(record: Mapping[str, Any]) -> list[DenseLayer] | None:
 
 def _stack_kind(module: str, name: str, *, dropout: bool) -> ModelKind:
     not_in_weights = ("activation", "dropout_rate") if dropout else ("activation",)
+    option_names = tuple(f.name for f in fields(StackOptions) if dropout or f.name != "dropout_rate")
 
     def build(options: Mapping[str, Any]) -> nn.Module:
         return getattr(import_module(module, __package__), name)(**options)
 
     def complete(options: Mapping[str, Any], shapes: Shapes) -> dict[str, Any]:
-        options = {key: value for key, value in options.items() if value is not None}
+        # A record may hold more about a model than its class needs to know.
+        options = {k: v for k, v in options.items() if k in option_names and v is not None}
         for field in not_in_weights:
             if field not in options:
                 raise MissingRecordError(
                     f"the record does not state the {field} of the {name} (configs.json, "
                     f"model.{field}) and weights do not tell it; pass {field}=...",
-                    field=field,
+                    fields=(field,),
                 )
         measured = StackOptions.dimensions_of(shapes)
         for key, value in measured.items():
@@ -151,7 +156,7 @@ def _stack_kind(module: str, name: str, *, dropout: bool) -> ModelKind:
     def layers(options: Mapping[str, Any]) -> list[DenseLayer]:
         return options_for(name, options, dropout=dropout).layers()
 
-    return ModelKind(build, complete, layers)
+    return ModelKind(build, complete, layers, option_names)
 
 
 def _fixed_kind(name: str, n_hidden: int, activation: str, dropout: float = 0.0) -> ModelKind:
@@ -160,7 +165,10 @@ def _fixed_kind(name: str, n_hidden: int, activation: str, dropout: float = 0.0)
 
     # The record of such a model may repeat its dimensions; they are what they are.
     return ModelKind(
-        build, lambda options, shapes: {}, lambda options: named_layers(n_hidden, activation, dropout)
+        build,
+        lambda options, shapes: {},
+        lambda options: named_layers(n_hidden, activation, dropout),
+        (),
     )
 
 

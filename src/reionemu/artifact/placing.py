@@ -1,0 +1,165 @@
+"""Names of artifacts, and putting a new record in the place of an old one in one step.
+
+A record is built in a hidden folder. If its name is free, one rename puts it there. If not, it is
+moved into the history of the name, and then the two folders are exchanged, which Linux and macOS
+do atomically: the name leads to the old record or to the new, and the old one is in the history.
+No locks are needed, so this is as safe from two machines on one file system as from one process.
+
+Where the file system cannot exchange folders, the old record is moved out before the new one is
+moved in. A note says so in between, by which the next reader or writer undoes the step if a
+process died there.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import ctypes.util
+import errno
+import os
+import secrets
+import shutil
+import sys
+from collections.abc import Iterator
+from datetime import datetime, timezone
+from functools import lru_cache
+from pathlib import Path
+
+from ..errors import RecordError
+from ..files import remove_abandoned, sync_directory, sync_file, temporary_name
+
+HISTORY = ".history"
+MARKER = "info.json"
+_NOTE = ".moved-out"
+_UNSUPPORTED = (errno.EINVAL, errno.ENOSYS, errno.ENOTSUP, errno.EPERM, errno.EXDEV)
+_TAKEN = (errno.ENOTEMPTY, errno.EEXIST, errno.ENOTDIR)
+
+
+def artifact_path(name: str, root_dir: Path) -> Path:
+    """Where the artifact of that name belongs.
+
+    A name may have parts divided by "/"; none may be empty, "..", or begin with a dot, and the
+    result is inside `root_dir` even if links are followed.
+
+    Raises
+    ------
+    RecordError (ValueError)
+        For any other name, or one that lies inside another artifact.
+    """
+    root = Path(root_dir).expanduser()
+    parts = name.split("/") if isinstance(name, str) else [""]
+    if any(not part or part.startswith(".") or not part.isprintable() for part in parts):
+        raise RecordError(
+            f"{name!r} cannot name an artifact: use letters, digits, '-', '_' and '.', without a "
+            "dot in front; '/' may divide folders, and the name may not lead out of root_dir"
+        )
+    if any(len(os.fsencode(part)) > 200 for part in parts) or "\\" in name:
+        raise RecordError(f"{name[:40]!r}... cannot name an artifact: too long, or a backslash in it")
+    path = root.joinpath(*parts)
+    if not Path(os.path.realpath(path.parent)).is_relative_to(os.path.realpath(root)):
+        raise RecordError(f"{name!r} leads out of {root} through a link")
+    for parent in path.relative_to(root).parents:
+        if parent != Path() and (root / parent / MARKER).exists():
+            raise RecordError(f"{name!r} lies inside another artifact, {root / parent}")
+    return path
+
+
+@contextlib.contextmanager
+def placing(name: str, root_dir: Path) -> Iterator[tuple[Path, Path]]:
+    """Yield (a folder to fill, where it will be); when the block ends well, it is there.
+
+    If the block raises, nothing has changed.
+    """
+    final = artifact_path(name, root_dir)
+    history = Path(root_dir).expanduser() / HISTORY / name
+    final.parent.mkdir(parents=True, exist_ok=True)
+    remove_abandoned(final)
+    temporary = temporary_name(final)
+    temporary.mkdir()
+    try:
+        yield temporary, final
+        for file in temporary.iterdir():
+            sync_file(file)
+        sync_directory(temporary)
+        _put(temporary, final, history)
+    except BaseException:
+        shutil.rmtree(temporary, ignore_errors=True)
+        raise
+    sync_directory(final.parent)
+
+
+def recover(final: Path, history: Path) -> None:
+    """Undo a replacement that died between moving the old record out and the new one in."""
+    note = history / _NOTE
+    try:
+        entry = history / note.read_text().strip()
+    except OSError:
+        return
+    if not final.exists() and entry.parent == history and entry.is_dir():
+        with contextlib.suppress(OSError):
+            os.rename(entry, final)
+    note.unlink(missing_ok=True)
+
+
+def _put(folder: Path, final: Path, history: Path) -> None:
+    recover(final, history)
+    for _ in range(1000):  # each failure means that another writer got there first
+        try:
+            os.rename(folder, final)
+            return
+        except OSError as error:
+            if error.errno not in _TAKEN:
+                raise
+        history.mkdir(parents=True, exist_ok=True)
+        stamp = datetime.now(timezone.utc).strftime("%Y%m%dT%H%M%S.%fZ")
+        entry = history / f"{stamp}-{secrets.token_hex(4)}"
+        if _can_exchange():
+            os.rename(folder, entry)
+            try:
+                _exchange(entry, final)
+                sync_directory(history)
+                return
+            except OSError as error:
+                os.rename(entry, folder)
+                if error.errno == errno.ENOENT:
+                    continue
+                if error.errno not in _UNSUPPORTED:
+                    raise
+        _move_out(final, entry, history)
+        with contextlib.suppress(OSError):
+            os.rename(folder, final)
+            (history / _NOTE).unlink(missing_ok=True)
+            return
+    raise RecordError(f"could not put a record at {final}: other writers replace it incessantly")
+
+
+def _move_out(final: Path, entry: Path, history: Path) -> None:
+    note = history / _NOTE
+    note.write_text(entry.name)
+    sync_file(note)
+    with contextlib.suppress(FileNotFoundError):
+        os.rename(final, entry)
+
+
+@lru_cache(maxsize=1)
+def _libc() -> ctypes.CDLL:
+    return ctypes.CDLL(ctypes.util.find_library("c"), use_errno=True)
+
+
+def _can_exchange() -> bool:
+    function = "renameat2" if sys.platform == "linux" else "renamex_np"
+    return sys.platform in ("linux", "darwin") and hasattr(_libc(), function)
+
+
+def _exchange(one: Path, other: Path) -> None:
+    """Exchange two folders atomically, or raise OSError."""
+    a, b = os.fsencode(one), os.fsencode(other)
+    if sys.platform == "linux":
+        at_cwd, exchange = -100, 2
+        failed = _libc().renameat2(at_cwd, a, at_cwd, b, exchange)
+    else:
+        swap = 2
+        failed = _libc().renamex_np(a, b, swap)
+    if failed:
+        code = ctypes.get_errno()
+        raise OSError(code, os.strerror(code), str(other))

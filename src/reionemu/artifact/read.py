@@ -1,0 +1,375 @@
+"""Reading an artifact back: its documents, its model, and an emulator in physical units."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ..config import check_keys, require_choice
+from ..data.normalization import Normalizer
+from ..errors import MissingFileError, MissingRecordError, RecordError, ReionemuError
+from ..models.dense import DenseNetwork
+from ..models.emulator import Emulator, Network, Target, TorchNetwork
+from ..models.registry import build_model, complete_options, dense_layers, model_kind
+from ..parameters import ParameterBox
+from .dataset import dataset_summary, file_fingerprint
+from .jsonio import decode
+from .placing import HISTORY, recover
+from .sidecars import decode_checkpoint, decode_normalizers, decode_weights
+from .write import CHECKPOINT, CONFIGS, INFO, NORMALIZERS, RESULTS, WEIGHTS
+
+if TYPE_CHECKING:
+    from torch import nn
+
+UNBOUNDED = "unbounded"
+_MAX_WEIGHTS_BYTES = 2**30
+
+
+@dataclass(frozen=True, repr=False)
+class Artifact:
+    """One record, as it was when it was loaded.
+
+    Attributes
+    ----------
+    path : Path
+    info, configs, results : dict
+        The JSON documents.
+    normalizers : dict of Normalizer
+        By name; empty if none were saved.
+    """
+
+    path: Path
+    info: dict[str, Any]
+    configs: dict[str, Any]
+    results: dict[str, Any]
+    normalizers: dict[str, Normalizer]
+    _files: dict[str, bytes]
+
+    def __repr__(self) -> str:
+        return f"<Artifact {self.name!r} at {self.path}, {self.results.get('status', 'no results')}>"
+
+    @property
+    def name(self) -> str:
+        """Name of the run."""
+        return str(self.info.get("experiment_name") or self.path.name)
+
+    def model(self, *, state_dict: Mapping[str, Any] | None = None, **options: Any) -> nn.Module:
+        """The network, built from its record, with its weights, in evaluation mode.
+
+        Parameters
+        ----------
+        state_dict : mapping, optional
+            Weights to use instead of the artifact's.
+        **options
+            What the record lacks, or should be overruled in: "class_name" and options of the
+            class, such as "activation".
+
+        Raises
+        ------
+        MissingRecordError
+            Naming an option that is neither recorded nor told by the weights.
+        RecordError
+            If weights and record do not belong together.
+        """
+        import torch
+
+        record, weights = self._model_record(options, state_dict)
+        model = build_model(record)
+        tensors = {name: torch.tensor(np.asarray(value)) for name, value in weights.items()}
+        try:
+            model.load_state_dict(tensors)
+        except RuntimeError as error:
+            raise RecordError(
+                f"{self.path}: the weights do not belong to the recorded model: {error}"
+            ) from None
+        return model.eval()
+
+    def emulator(
+        self,
+        *,
+        y_transform: str | None = None,
+        y_source: str | None = None,
+        eps: float | None = None,
+        ell: Any = None,
+        param_names: tuple[str, ...] | None = None,
+        bounds: Mapping[str, tuple[float, float]] | str | None = None,
+        normalizers: Mapping[str, Normalizer | None] | None = None,
+        state_dict: Mapping[str, Any] | None = None,
+        **options: Any,
+    ) -> Emulator:
+        """A predictor of spectra in physical units.
+
+        Everything comes from the record, or from the recorded dataset if it is still there and
+        unchanged. What is in neither must be given here, by name; nothing is guessed. What is
+        given overrules the record.
+
+        Parameters
+        ----------
+        y_transform : {"ln", "log10", "none"}, optional
+        y_source : {"dl_ksz", "cl_ksz"}, optional
+        eps : float, optional
+            Added before the logarithm [uK^2].
+        ell : array_like, shape (b,), optional
+            Bin centres.
+        param_names : tuple of str, optional
+        bounds : mapping {name: (low, high)} or "unbounded", optional
+            Where the emulator may be asked; "unbounded" for no check at all.
+        normalizers : mapping, optional
+            {"X": Normalizer or None, "Y": ...}; {} for data that were not normalized.
+        state_dict, **options
+            As in `model`.
+
+        Raises
+        ------
+        MissingRecordError (ValueError)
+            Naming everything that is needed; its `.fields` are keyword arguments of this method.
+        RecordError (ValueError)
+            If the record contradicts itself.
+        """
+        facts = _Facts(self)
+        names = facts.get("param_names", param_names)
+        target = {
+            "y_transform": facts.get("y_transform", y_transform),
+            "y_source": facts.get("y_source", y_source),
+        }
+        logarithmic = target["y_transform"] not in (None, "none")
+        target["eps"] = facts.get("eps", eps) if logarithmic else 0.0
+        centres = facts.get("ell", ell)
+        box = facts.get("bounds", bounds)
+        norms = facts.normalizers(normalizers)
+        facts.require_all()
+        require_choice("emulator", "y_transform", target["y_transform"], ("ln", "log10", "none"))
+        require_choice("emulator", "y_source", target["y_source"], ("dl_ksz", "cl_ksz"))
+
+        record, weights = self._model_record(options, state_dict)
+        layers = dense_layers(record)
+        network: Network
+        if layers is not None:
+            network = DenseNetwork(layers, weights)
+        else:
+            network = TorchNetwork(self.model(state_dict=state_dict, **options))
+        names = tuple(str(name) for name in names)
+        emulator = Emulator(
+            network,
+            ell=np.asarray(centres, dtype=np.float64),
+            parameter_names=names,
+            box=None if box == UNBOUNDED else ParameterBox.from_mapping(box, names),
+            target=Target(target["y_source"], target["y_transform"], float(target["eps"])),
+            x_normalizer=norms.get("X"),
+            y_normalizer=norms.get("Y"),
+        )
+        self._try_out(emulator)
+        return emulator
+
+    def _try_out(self, emulator: Emulator) -> None:
+        """Refuse at once a record whose parts do not fit together."""
+        n_parameters, n_bins = len(emulator.parameter_names), len(emulator.ell)
+        middle = np.zeros(n_parameters) if emulator.box is None else np.mean(
+            [emulator.box.low, emulator.box.high], axis=0
+        )
+        try:
+            with np.errstate(all="ignore"):
+                mean = emulator.predict(middle, n_draws=2, out_of_range="nan").mean
+        except (ValueError, RuntimeError) as error:
+            raise RecordError(
+                f"{self.path}: the weights do not fit {n_parameters} parameters "
+                f"({', '.join(emulator.parameter_names)}) and the recorded normalizers: {error}"
+            ) from None
+        if mean.shape != (n_bins,):
+            raise RecordError(
+                f"{self.path}: the model gives {mean.shape[-1]} values and the record has {n_bins} "
+                "ell bins"
+            )
+
+    def _model_record(
+        self, options: Mapping[str, Any], state_dict: Mapping[str, Any] | None
+    ) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
+        """The complete record of the model, and its weights as NumPy arrays."""
+        if state_dict is not None:
+            weights = {k: np.asarray(getattr(v, "cpu", lambda v=v: v)()) for k, v in state_dict.items()}
+            stored: dict[str, Any] = {}
+        else:
+            weights, stored = self._weights()
+        record = {**(self.configs.get("model") or {}), **stored, **options}
+        shapes = {name: array.shape for name, array in weights.items()}
+        if record.get("class_name"):
+            known = model_kind(str(record["class_name"])).option_names
+            if known is not None:
+                check_keys(options, ("class_name", *known), f"model {record['class_name']}")
+        return complete_options(record, shapes), weights
+
+    def _weights(self) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
+        if "weights" in self._files:
+            return decode_weights(self._files["weights"], str(self.path / WEIGHTS))
+        if "model_checkpoint" in self._files:
+            return decode_checkpoint(self._files["model_checkpoint"], str(self.path / CHECKPOINT))
+        raise MissingRecordError(
+            f"{self.path} was saved without a checkpoint; pass the weights: state_dict=...",
+            fields=("state_dict",),
+        )
+
+
+def load_artifact(path: str | Path) -> Artifact:
+    """Read an artifact, whichever release, or the published package, wrote it.
+
+    Nothing in it is executed. All files are read from one and the same record, even if another
+    process replaces it meanwhile.
+
+    Parameters
+    ----------
+    path : str or Path
+        The artifact's folder.
+
+    Raises
+    ------
+    FileNotFoundError
+        If there is no such folder.
+    RecordError (ValueError)
+        If it is not an artifact, or one of its files is damaged.
+    """
+    path = Path(path).expanduser()
+    if not path.exists():
+        recover(path, path.parent / HISTORY / path.name)
+    if not path.is_dir():
+        if path.exists():
+            raise RecordError(f"{path} is not an artifact: it is not a folder")
+        raise MissingFileError(f"there is no artifact at {path}{_others(path)}")
+    folder = _Folder(path)
+    try:
+        info = folder.json(INFO)
+        if info is None:
+            raise RecordError(f"{path} is not an artifact: it has no {INFO}")
+        files = info.get("artifacts") or {}
+        contents = {
+            key: content
+            for key, default in (("weights", WEIGHTS), ("model_checkpoint", CHECKPOINT))
+            if (content := folder.read(_plain_name(files.get(key, default)))) is not None
+        }
+        normalizers = folder.read(_plain_name(files.get("normalizers", NORMALIZERS)))
+        return Artifact(
+            path=path,
+            info=info,
+            configs=folder.json(CONFIGS) or {},
+            results=folder.json(RESULTS) or {},
+            normalizers=decode_normalizers(normalizers, str(path / NORMALIZERS))
+            if normalizers is not None
+            else {},
+            _files=contents,
+        )
+    finally:
+        folder.close()
+
+
+class _Folder:
+    """A folder held open, so that its files stay those of one record."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        relative = os.open in os.supports_dir_fd
+        self._descriptor = os.open(path, os.O_RDONLY) if relative else None
+
+    def read(self, name: str) -> bytes | None:
+        """Contents of a file in the folder, or None if it is not there."""
+        if self._descriptor is None:
+            file = self.path / name
+            return file.read_bytes() if file.is_file() else None
+        try:
+            descriptor = os.open(name, os.O_RDONLY, dir_fd=self._descriptor)
+        except FileNotFoundError:
+            return None
+        with os.fdopen(descriptor, "rb") as handle:
+            content = handle.read(_MAX_WEIGHTS_BYTES + 1)
+        if len(content) > _MAX_WEIGHTS_BYTES:
+            raise RecordError(f"{self.path / name} is too large to be a part of an artifact")
+        return content
+
+    def json(self, name: str) -> dict[str, Any] | None:
+        """A JSON document in the folder, or None if it is not there."""
+        content = self.read(name)
+        if content is None:
+            return None
+        document = decode(content, str(self.path / name))
+        if not isinstance(document, dict):
+            raise RecordError(f"{self.path / name} is not a record: it is not a JSON object")
+        return document
+
+    def close(self) -> None:
+        if self._descriptor is not None:
+            os.close(self._descriptor)
+
+
+class _Facts:
+    """What a record says of its data, and a list of what was needed and is not there."""
+
+    def __init__(self, artifact: Artifact) -> None:
+        self.artifact = artifact
+        self.missing: list[str] = []
+        dataset = artifact.info.get("dataset") or {}
+        build = (artifact.configs.get("dataset_prep") or {}).get("build_xy") or {}
+        self.known: dict[str, Any] = {**build, **{k: v for k, v in dataset.items() if v is not None}}
+        if "parameter_ranges" not in self.known:
+            self.known = {**self.known, **_unchanged_dataset(dataset)}
+        self.known["bounds"] = artifact.info.get("training_box") or self.known.get("parameter_ranges")
+
+    def get(self, field_name: str, given: Any) -> Any:
+        """What the caller gave, else what is recorded, else None and a note that it is missing."""
+        value = given if given is not None else self.known.get(field_name)
+        if value is None or (field_name == "param_names" and not len(value)):
+            self.missing.append(field_name)
+            return None
+        return value
+
+    def normalizers(self, given: Mapping[str, Any] | None) -> Mapping[str, Normalizer | None]:
+        """Normalizers by name; what the loaders' configuration says was used must be there."""
+        if given is not None:
+            return given
+        saved = self.artifact.normalizers
+        loader = (self.artifact.configs.get("data_loading") or {}).get("dataloader")
+        if not saved and loader is None:
+            self.missing.append("normalizers")
+        if any((loader or {}).get(f"normalize_{axis}") and axis not in saved for axis in "XY"):
+            self.missing.append("normalizers")
+        return saved
+
+    def require_all(self) -> None:
+        """Raise MissingRecordError naming all that is missing."""
+        if self.missing:
+            fields = tuple(dict.fromkeys(self.missing))
+            arguments = ", ".join(f"{name}=..." for name in fields)
+            raise MissingRecordError(
+                f"{self.artifact.path} does not record {', '.join(fields)}, and its dataset is "
+                f"not at hand unchanged; pass them: emulator({arguments})"
+                + (' (bounds="unbounded" for no check)' if "bounds" in fields else ""),
+                fields=fields,
+            )
+
+
+def _unchanged_dataset(dataset: Mapping[str, Any]) -> dict[str, Any]:
+    """The summary of the recorded dataset file, if it is still the file that was recorded."""
+    recorded = dataset.get("fingerprint") or {}
+    with suppress(ReionemuError, OSError, TypeError):
+        path = Path(recorded["path"])
+        if file_fingerprint(path) == recorded:
+            return {k: v for k, v in dataset_summary(path).items() if v is not None}
+    return {}
+
+
+def _plain_name(name: Any) -> str:
+    if not isinstance(name, str) or not name or Path(name).name != name or name == "..":
+        raise RecordError(f"info.json names the file {name!r}, which is not in the artifact's folder")
+    return name
+
+
+def _others(path: Path) -> str:
+    """A hint at what artifacts there are instead."""
+    with suppress(OSError):
+        names = sorted(p.parent.name for p in path.parent.glob(f"*/{INFO}"))
+        if names:
+            return f"; in {path.parent} there are {', '.join(names[:5])}{'...' * (len(names) > 5)}"
+    return ""
