@@ -11,7 +11,9 @@ from importlib import import_module
 from typing import Any
 
 
-def attach(package: str, names: Mapping[str, str]) -> tuple[Callable[[str], Any], Callable, list[str]]:
+def attach(
+    package: str, names: Mapping[str, str]
+) -> tuple[Callable[[str], Any], Callable, list[str]]:
     """`__getattr__`, `__dir__` and `__all__` for a package.
 
     Parameters

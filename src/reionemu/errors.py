@@ -7,10 +7,10 @@
     ├── UnreadableFileError    (OSError)            a file is torn, or not of the format expected
     ├── FileBusyError          (OSError)            another process is writing the same file
     ├── NotEnoughSpaceError    (OSError)            the file system cannot hold what would be written
-    ├── MapError               (ValueError)         a sky map no spectrum can be made of
+    ├── MapError               (ValueError)         a map that no spectrum can be made of
     ├── DatasetError           (ValueError)         arrays in a file do not fit together
     │   └── MissingGroupError  (KeyError)           an HDF5 group or dataset is absent
-    ├── NoUsableSimulationsError (RuntimeError)     nothing was left after skipping; carries `.stats`
+    ├── NoUsableSimulationsError (RuntimeError)     nothing was left; carries `.stats`
     ├── NonFiniteLossError     (ArithmeticError)    training diverged; carries `.epoch`, `.history`
     ├── RecordError            (ValueError)         an artifact that cannot be what it says
     │   ├── UnrecordableError  (TypeError)          a value that an artifact cannot hold

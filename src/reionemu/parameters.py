@@ -84,7 +84,9 @@ class ParameterBox:
         name, value = self.names[column], float(theta[row, column])
         low, high = self.low[column], self.high[column]
         rows = int(outside.any(axis=1).sum())
-        others = f" (point {row}; {rows} of {len(theta)} points are outside)" if len(theta) > 1 else ""
+        others = (
+            f" (point {row}; {rows} of {len(theta)} points are outside)" if len(theta) > 1 else ""
+        )
         return OutOfRangeError(
             f"{name} = {value:.6g} is outside the range the emulator was trained in, "
             f"[{low:.6g}, {high:.6g}]{others}. Choose a value inside, or pass "

@@ -1,21 +1,21 @@
 """The record of one experiment: a directory of plain files, written once and read for years.
 
-    <root>/<name>/
-        info.json              what this is: name, time, dataset, files, training box
-        configs.json           the choices made before the run
-        results.json           what came of it: status, metrics, history
-        normalizers.npz        mean and deviation of inputs (and targets)
-        model.pt               the checkpoint as it was given, for PyTorch
-        weights.safetensors    the weights again, readable without pickle and without PyTorch,
-                               with the options the model was built with
-    <root>/.history/<name>/    earlier records of the same name
+<root>/<name>/
+    info.json              what this is: name, time, dataset, files, training box
+    configs.json           the choices made before the run
+    results.json           what came of it: status, metrics, history
+    normalizers.npz        mean and deviation of inputs (and targets)
+    model.pt               the checkpoint as it was given, for PyTorch
+    weights.safetensors    the weights again, readable without pickle and without PyTorch,
+                           with the options the model was built with
+<root>/.history/<name>/    earlier records of the same name
 
-    jsonio         strict JSON that keeps NaN and infinity
-    dataset        what is recorded of the HDF5 file
-    sidecars       normalizers and weights
-    placing        names, and putting a directory in place in one step
-    write          save_artifact and its helpers
-    read           load_artifact: a record, its model, its emulator
+jsonio         strict JSON that keeps NaN and infinity
+dataset        what is recorded of the HDF5 file
+sidecars       normalizers and weights
+placing        names, and putting a directory in place in one step
+write          save_artifact and its helpers
+read           load_artifact: a record, its model, its emulator
 """
 
 from .._lazy import attach

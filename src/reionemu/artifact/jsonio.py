@@ -44,12 +44,14 @@ def to_plain(value: Any, where: str = "") -> Any:
     """A value as dictionaries, lists, strings and finite numbers, as `encode` writes it."""
     if where.count(".") + where.count("[") > _MAX_DEPTH:
         raise UnrecordableError(f"{where[:60]}...: nested more than {_MAX_DEPTH} deep")
-    if value is None or isinstance(value, (bool, int, str)) and not isinstance(value, enum.Enum):
+    if value is None or (isinstance(value, (bool, int, str)) and not isinstance(value, enum.Enum)):
         return value
     if isinstance(value, float):
         return float(value) if math.isfinite(value) else {_FLOAT: _name_of(value)}
     if isinstance(value, (np.generic, np.ndarray)) and value.dtype.kind in "biufSU":
-        return to_plain(value.astype(str).tolist() if value.dtype.kind == "S" else value.tolist(), where)
+        return to_plain(
+            value.astype(str).tolist() if value.dtype.kind == "S" else value.tolist(), where
+        )
     if isinstance(value, enum.Enum):
         return to_plain(value.value, where)
     if isinstance(value, PurePath):
@@ -112,7 +114,9 @@ def _plain_mapping(value: Mapping[Any, Any], where: str) -> dict[str, Any]:
     plain: dict[str, Any] = {}
     for key, item in value.items():
         if not isinstance(key, (str, int, float, bool, np.generic)) and key is not None:
-            raise UnrecordableError(f"{where or 'the document'} has a key of type {type(key).__name__}")
+            raise UnrecordableError(
+                f"{where or 'the document'} has a key of type {type(key).__name__}"
+            )
         name = str(key)
         if name in plain:
             raise UnrecordableError(f"{where or 'the document'} has two keys that read {name!r}")

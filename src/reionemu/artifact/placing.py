@@ -54,7 +54,9 @@ def artifact_path(name: str, root_dir: Path) -> Path:
             "dot in front; '/' may divide folders, and the name may not lead out of root_dir"
         )
     if any(len(os.fsencode(part)) > 200 for part in parts) or "\\" in name:
-        raise RecordError(f"{name[:40]!r}... cannot name an artifact: too long, or a backslash in it")
+        raise RecordError(
+            f"{name[:40]!r}... cannot name an artifact: too long, or a backslash in it"
+        )
     path = root.joinpath(*parts)
     if not Path(os.path.realpath(path.parent)).is_relative_to(os.path.realpath(root)):
         raise RecordError(f"{name!r} leads out of {root} through a link")

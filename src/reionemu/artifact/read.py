@@ -52,7 +52,9 @@ class Artifact:
     _files: dict[str, bytes]
 
     def __repr__(self) -> str:
-        return f"<Artifact {self.name!r} at {self.path}, {self.results.get('status', 'no results')}>"
+        return (
+            f"<Artifact {self.name!r} at {self.path}, {self.results.get('status', 'no results')}>"
+        )
 
     @property
     def name(self) -> str:
@@ -170,8 +172,10 @@ class Artifact:
     def _try_out(self, emulator: Emulator) -> None:
         """Refuse at once a record whose parts do not fit together."""
         n_parameters, n_bins = len(emulator.parameter_names), len(emulator.ell)
-        middle = np.zeros(n_parameters) if emulator.box is None else np.mean(
-            [emulator.box.low, emulator.box.high], axis=0
+        middle = (
+            np.zeros(n_parameters)
+            if emulator.box is None
+            else np.mean([emulator.box.low, emulator.box.high], axis=0)
         )
         try:
             with np.errstate(all="ignore"):
@@ -192,7 +196,9 @@ class Artifact:
     ) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
         """The complete record of the model, and its weights as NumPy arrays."""
         if state_dict is not None:
-            weights = {k: np.asarray(getattr(v, "cpu", lambda v=v: v)()) for k, v in state_dict.items()}
+            weights = {
+                k: np.asarray(getattr(v, "cpu", lambda v=v: v)()) for k, v in state_dict.items()
+            }
             stored: dict[str, Any] = {}
         else:
             weights, stored = self._weights()
@@ -312,10 +318,15 @@ class _Facts:
         self.missing: list[str] = []
         dataset = artifact.info.get("dataset") or {}
         build = (artifact.configs.get("dataset_prep") or {}).get("build_xy") or {}
-        self.known: dict[str, Any] = {**build, **{k: v for k, v in dataset.items() if v is not None}}
+        self.known: dict[str, Any] = {
+            **build,
+            **{k: v for k, v in dataset.items() if v is not None},
+        }
         if "parameter_ranges" not in self.known:
             self.known = {**self.known, **_unchanged_dataset(dataset)}
-        self.known["bounds"] = artifact.info.get("training_box") or self.known.get("parameter_ranges")
+        self.known["bounds"] = artifact.info.get("training_box") or self.known.get(
+            "parameter_ranges"
+        )
 
     def get(self, field_name: str, given: Any) -> Any:
         """What the caller gave, else what is recorded, else None and a note that it is missing."""
@@ -362,7 +373,9 @@ def _unchanged_dataset(dataset: Mapping[str, Any]) -> dict[str, Any]:
 
 def _plain_name(name: Any) -> str:
     if not isinstance(name, str) or not name or Path(name).name != name or name == "..":
-        raise RecordError(f"info.json names the file {name!r}, which is not in the artifact's folder")
+        raise RecordError(
+            f"info.json names the file {name!r}, which is not in the artifact's folder"
+        )
     return name
 
 

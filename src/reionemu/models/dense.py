@@ -65,7 +65,9 @@ class DenseNetwork:
 
     def _hidden_dropout(self) -> tuple[tuple[int, float], ...]:
         pairs = zip(self.layers, self._matrices, strict=True)
-        return tuple((matrix.shape[1], layer.dropout) for layer, matrix in pairs if layer.activation)
+        return tuple(
+            (matrix.shape[1], layer.dropout) for layer, matrix in pairs if layer.activation
+        )
 
     def _forward(self, x: np.ndarray, masks: list[np.ndarray] | None) -> np.ndarray:
         """Shape (n, b), or with masks (n_draws, n, b)."""

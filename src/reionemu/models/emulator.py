@@ -159,7 +159,12 @@ class Emulator:
         return Prediction(self.ell.copy(), mean, std, self.target.source)
 
     def draws(
-        self, theta: Any, *, out_of_range: str = "raise", n_draws: int = DEFAULT_DRAWS, seed: int = 0
+        self,
+        theta: Any,
+        *,
+        out_of_range: str = "raise",
+        n_draws: int = DEFAULT_DRAWS,
+        seed: int = 0,
     ) -> np.ndarray:
         """The draws behind `predict` [uK^2], shape (n_draws, b) or (n_draws, n, b).
 
@@ -191,7 +196,7 @@ class Emulator:
         none = np.zeros(len(points), dtype=bool)
         if self.box is None:
             return none
-        outside = self.box.outside(points).any(axis=1)
+        outside = np.asarray(self.box.outside(points).any(axis=1))
         if not outside.any():
             return none
         if out_of_range == "nan":

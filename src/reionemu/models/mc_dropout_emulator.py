@@ -155,11 +155,9 @@ def predict_mc(
     if single:
         samples_log = samples_log[:, 0]
     samples = np.exp(samples_log)
-    if n_mc_samples > 1:
-        spread = samples.std(axis=0, ddof=1)
-    else:
-        spread = np.full_like(samples[0], np.nan)
-    return samples.mean(axis=0), spread, samples, samples_log
+    several = n_mc_samples > 1
+    std = samples.std(axis=0, ddof=1) if several else np.full_like(samples[0], np.nan)
+    return samples.mean(axis=0), std, samples, samples_log
 
 
 def _normalizer(name: str, value: Any, array: np.ndarray) -> np.ndarray:

@@ -47,7 +47,7 @@ def model_kind(class_name: str) -> ModelKind:
     """The known class of that name, or RecordError naming the nearest."""
     if class_name not in _KINDS:
         raise RecordError(
-            f"the model class {class_name!r} is not known here{nearest(class_name, _KINDS)}. Known: "
+            f"the model class {class_name!r} is not known{nearest(class_name, _KINDS)}. Known are "
             f"{', '.join(_KINDS)}. Your own classes are added with reionemu.models.register_model"
         )
     return _KINDS[class_name]
@@ -128,7 +128,9 @@ def dense_layers(record: Mapping[str, Any]) -> list[DenseLayer] | None:
 
 def _stack_kind(module: str, name: str, *, dropout: bool) -> ModelKind:
     not_in_weights = ("activation", "dropout_rate") if dropout else ("activation",)
-    option_names = tuple(f.name for f in fields(StackOptions) if dropout or f.name != "dropout_rate")
+    option_names = tuple(
+        f.name for f in fields(StackOptions) if dropout or f.name != "dropout_rate"
+    )
 
     def build(options: Mapping[str, Any]) -> nn.Module:
         return getattr(import_module(module, __package__), name)(**options)

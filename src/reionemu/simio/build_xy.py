@@ -102,7 +102,7 @@ class _Unusable(Exception):  # noqa: N818 - control flow inside this module
 def build_training_arrays(
     h5_path: Path,
     *,
-    config: BuildXYConfig = BuildXYConfig(),  # noqa: B008 - frozen
+    config: BuildXYConfig = BuildXYConfig(),
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, np.ndarray, BuildStats]:
     """Collect parameters and spectra into arrays, without writing anything.
 
@@ -157,7 +157,7 @@ def build_training_arrays(
 def build_and_write_training(
     h5_path: Path,
     *,
-    config: BuildXYConfig = BuildXYConfig(),  # noqa: B008 - frozen
+    config: BuildXYConfig = BuildXYConfig(),
     overwrite: bool = True,
 ) -> int:
     """Collect the training arrays and store them in the same file.
@@ -250,7 +250,7 @@ def _collect(arrays: _Arrays, sim: h5py.Group, name: str, config: BuildXYConfig)
     if ell.shape != reference.shape or y.shape != ell.shape or not np.allclose(ell, reference):
         raise _Unusable(
             "inconsistent_ell",
-            f"its {ell.size} ell bins differ from the {reference.size} of {(arrays.sims or [name])[0]}",
+            f"its {ell.size} ell bins are not the {reference.size} of {(arrays.sims or [name])[0]}",
         )
     if not (np.isfinite(x).all() and np.isfinite(y).all() and np.isfinite(ell).all() and ell.size):
         bad = [p for p, value in zip(config.param_names, x, strict=True) if not np.isfinite(value)]

@@ -59,16 +59,14 @@ class CondenseStats:
     @property
     def skipped_total(self) -> int:
         """Number of simulations skipped, for whatever reason."""
-        return (
-            self.skipped_missing_obs_pk + self.skipped_read_error + self.skipped_validation_error
-        )
+        return self.skipped_missing_obs_pk + self.skipped_read_error + self.skipped_validation_error
 
 
 def condense_sim_root(
     sim_root: Path,
     out_path: Path,
     *,
-    config: CondenseConfig = CondenseConfig(),  # noqa: B008 - frozen
+    config: CondenseConfig = CondenseConfig(),
     sim_prefix: str = "sim",
     file_description: str = "Condensed simulation outputs for kSZ 2LPT emulator.",
     version: int = 1,

@@ -1,8 +1,8 @@
 """One raw simulation: a folder with two HDF5 files, told apart by what is in them.
 
-    obs grids   data/ksz_map (N, N) [dT/T]; header/Tcmb0 [K], header/theta_max_ksz [rad]
-    pk arrays   data/{pk_tt, xmval_list, zval_list};
-                header/{zmean_zre, alpha_zre, kb_zre [h/Mpc], b0_zre, tau}
+obs grids   data/ksz_map (N, N) [dT/T]; header/Tcmb0 [K], header/theta_max_ksz [rad]
+pk arrays   data/{pk_tt, xmval_list, zval_list};
+            header/{zmean_zre, alpha_zre, kb_zre [h/Mpc], b0_zre, tau}
 """
 
 from __future__ import annotations
@@ -57,7 +57,9 @@ class RawSim:
 
 def find_sims(sim_root: Path, prefix: str) -> list[Path]:
     """Folders in `sim_root` whose name starts with `prefix`, in lexicographic order."""
-    return sorted(path for path in sim_root.iterdir() if path.is_dir() and path.name.startswith(prefix))
+    return sorted(
+        path for path in sim_root.iterdir() if path.is_dir() and path.name.startswith(prefix)
+    )
 
 
 def read_sim(folder: Path, *, require_both: bool = True) -> RawSim:
@@ -128,6 +130,8 @@ def _validate(folder: Path, output: dict[str, np.ndarray | float]) -> None:
             raise DatasetError("there is no ksz_map")
         check_map(np.asarray(output["ksz_map"]), float(output["theta_max_ksz"]))
         if not float(output["Tcmb0"]) > 0:
-            raise DatasetError(f"header/Tcmb0 must be a positive temperature, not {output['Tcmb0']}")
+            raise DatasetError(
+                f"header/Tcmb0 must be a positive temperature, not {output['Tcmb0']}"
+            )
     except ValueError as error:
         raise UnusableSimError(INVALID, f"{folder}: {error}") from None

@@ -1,10 +1,10 @@
 """Fitting models to training arrays.
 
-    metrics       what an error is
-    train_loop    epochs, early stopping, evaluation
-    builders      models and optimizers from plain dictionaries
-    kfold_cv      k-fold cross-validation
-    device        "auto" and other names of devices
+metrics       what an error is
+train_loop    epochs, early stopping, evaluation
+builders      models and optimizers from plain dictionaries
+kfold_cv      k-fold cross-validation
+device        "auto" and other names of devices
 """
 
 from .._lazy import attach

@@ -17,18 +17,16 @@ _OPTIMIZERS = {"adam": torch.optim.Adam, "adamw": torch.optim.AdamW}
 
 
 def build_four_param_model(config: Mapping[str, Any]) -> FourParamEmulator:
-    """A FourParamEmulator from hidden_dim, num_hidden_layers, activation, input_dim=4, output_dim=5.
+    """A FourParamEmulator from a dictionary.
 
-    Other keys are ignored. Raises ConfigError for one that is missing, or a value not possible.
+    Its keys are hidden_dim, num_hidden_layers, activation, input_dim=4 and output_dim=5; other keys are ignored. Raises ConfigError for one that is missing, or a value not possible.
     """
     return FourParamEmulator(**_stack_options(config))
 
 
 def build_mc_dropout_model(config: Mapping[str, Any]) -> MCDropoutEmulator:
     """An MCDropoutEmulator from the same keys and dropout_rate=0.1."""
-    return MCDropoutEmulator(
-        **_stack_options(config), dropout_rate=config.get("dropout_rate", 0.1)
-    )
+    return MCDropoutEmulator(**_stack_options(config), dropout_rate=config.get("dropout_rate", 0.1))
 
 
 def build_optimizer(model: nn.Module, config: Mapping[str, Any]) -> torch.optim.Optimizer:
@@ -63,5 +61,7 @@ def _stack_options(config: Mapping[str, Any]) -> dict[str, Any]:
 
 def _needed(config: Mapping[str, Any], key: str) -> Any:
     if key not in config:
-        raise ConfigError(f"the configuration lacks {key!r}; it has {', '.join(config) or 'nothing'}")
+        raise ConfigError(
+            f"the configuration lacks {key!r}; it has {', '.join(config) or 'nothing'}"
+        )
     return config[key]

@@ -86,7 +86,9 @@ def _join(optimizer: torch.optim.Optimizer, group: dict[str, Any]) -> nn.Paramet
             else value
             for name, value in states[0].items()
         }
-    for p, data, grad in zip(params, _views(flat.data, params), _views(flat.grad, params), strict=True):
+    for p, data, grad in zip(
+        params, _views(flat.data, params), _views(flat.grad, params), strict=True
+    ):
         p.data, p.grad = data, grad
     group["params"] = [flat]
     return flat

@@ -25,5 +25,5 @@ def mean_relative_error(
 def physical_mean_relative_error(
     pred: torch.Tensor, target: torch.Tensor, eps: float = 1e-8
 ) -> torch.Tensor:
-    """`mean_relative_error` of exp(pred) and exp(target), for targets that are natural logarithms."""
+    """`mean_relative_error` of exp(pred) and exp(target): for targets that are logarithms."""
     return mean_relative_error(torch.exp(pred), torch.exp(target), eps)

@@ -209,7 +209,11 @@ def run_epochs(
                 stack.close()  # a callback sees model and optimizer as they are documented
                 on_epoch(epoch, values)
                 stack.enter_context(small_model_settings(model, optimizer))
-            if patience is not None and best_epoch != epoch and epoch - (best_epoch or 0) >= patience:
+            if (
+                patience is not None
+                and best_epoch != epoch
+                and epoch - (best_epoch or 0) >= patience
+            ):
                 break
     if best_state is not None:
         model.load_state_dict(best_state)
