@@ -21,13 +21,17 @@ def attach(
     package : str
         The package's `__name__`.
     names : mapping
-        Public name -> module, relative to the package, that defines it.
+        Public name -> module, relative to the package, that defines it. These modules, too, are
+        attributes: `import reionemu` is enough to write `reionemu.training.fit`.
     """
+    modules = frozenset(names.values())
 
     def __getattr__(name: str) -> Any:  # noqa: N807
-        if name not in names:
-            raise AttributeError(f"module {package!r} has no attribute {name!r}")
-        return getattr(import_module(names[name], package), name)
+        if name in names:
+            return getattr(import_module(names[name], package), name)
+        if f".{name}" in modules:
+            return import_module(f".{name}", package)
+        raise AttributeError(f"module {package!r} has no attribute {name!r}")
 
     def __dir__() -> list[str]:  # noqa: N807
         return sorted(names)

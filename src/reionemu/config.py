@@ -28,7 +28,7 @@ def require_finite(
     below: float = math.inf,
     exclusive: bool = False,
 ) -> None:
-    """Raise ConfigError unless `value` is finite and in [minimum, below), or in (minimum, below)."""
+    """Raise ConfigError unless `value` is finite, >= (or >) `minimum`, and < `below`."""
     try:
         number = float(value)
     except (TypeError, ValueError):

@@ -6,7 +6,7 @@
     ├── AlreadyExistsError     (FileExistsError)    something would be replaced without leave
     ├── UnreadableFileError    (OSError)            a file is torn, or not of the format expected
     ├── FileBusyError          (OSError)            another process is writing the same file
-    ├── NotEnoughSpaceError    (OSError)            the file system cannot hold what would be written
+    ├── NotEnoughSpaceError    (OSError)            there is no room for what would be written
     ├── MapError               (ValueError)         a map that no spectrum can be made of
     ├── DatasetError           (ValueError)         arrays in a file do not fit together
     │   └── MissingGroupError  (KeyError)           an HDF5 group or dataset is absent

@@ -23,6 +23,7 @@ from ..errors import MissingFileError, RecordError, UnrecordableError
 MAX_BYTES = 2**28
 _FLOAT = "$float"
 _MAX_DEPTH = 200
+_MAX_BITS = 13_000  # Python reads no whole number of more than 4300 digits
 
 
 def encode(document: Mapping[str, Any]) -> bytes:
@@ -45,13 +46,13 @@ def to_plain(value: Any, where: str = "") -> Any:
     if where.count(".") + where.count("[") > _MAX_DEPTH:
         raise UnrecordableError(f"{where[:60]}...: nested more than {_MAX_DEPTH} deep")
     if value is None or (isinstance(value, (bool, int, str)) and not isinstance(value, enum.Enum)):
+        if isinstance(value, int) and value.bit_length() > _MAX_BITS:
+            raise UnrecordableError(f"{where or 'the document'} is a whole number of > 4000 digits")
         return value
     if isinstance(value, float):
         return float(value) if math.isfinite(value) else {_FLOAT: _name_of(value)}
     if isinstance(value, (np.generic, np.ndarray)) and value.dtype.kind in "biufSU":
-        return to_plain(
-            value.astype(str).tolist() if value.dtype.kind == "S" else value.tolist(), where
-        )
+        return _plain_array(np.asarray(value), where)
     if isinstance(value, enum.Enum):
         return to_plain(value.value, where)
     if isinstance(value, PurePath):
@@ -108,6 +109,14 @@ def decode(content: bytes, where: str) -> Any:
         raise RecordError(f"{where} is nested too deeply to be a record") from None
     except ValueError as error:
         raise RecordError(f"{where} is not JSON: {error}") from None
+
+
+def _plain_array(value: np.ndarray, where: str) -> Any:
+    if value.dtype.kind == "S":
+        value = np.char.decode(value, "utf-8", "backslashreplace")
+    elif value.dtype.kind == "f":
+        value = value.astype(np.float64)  # a long double has no counterpart in Python
+    return to_plain(value.tolist(), where)
 
 
 def _plain_mapping(value: Mapping[Any, Any], where: str) -> dict[str, Any]:

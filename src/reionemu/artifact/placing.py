@@ -44,7 +44,7 @@ def artifact_path(name: str, root_dir: Path) -> Path:
     Raises
     ------
     RecordError (ValueError)
-        For any other name, or one that lies inside another artifact.
+        For any other name, or one that lies inside another artifact or is a folder of artifacts.
     """
     root = Path(root_dir).expanduser()
     parts = name.split("/") if isinstance(name, str) else [""]
@@ -53,16 +53,20 @@ def artifact_path(name: str, root_dir: Path) -> Path:
             f"{name!r} cannot name an artifact: use letters, digits, '-', '_' and '.', without a "
             "dot in front; '/' may divide folders, and the name may not lead out of root_dir"
         )
-    if any(len(os.fsencode(part)) > 200 for part in parts) or "\\" in name:
+    too_long = any(len(os.fsencode(part)) > 200 for part in parts) or len(name) > 1000
+    if too_long or "\\" in name:
         raise RecordError(
             f"{name[:40]!r}... cannot name an artifact: too long, or a backslash in it"
         )
     path = root.joinpath(*parts)
-    if not Path(os.path.realpath(path.parent)).is_relative_to(os.path.realpath(root)):
+    if not Path(os.path.realpath(path)).is_relative_to(os.path.realpath(root)):
         raise RecordError(f"{name!r} leads out of {root} through a link")
     for parent in path.relative_to(root).parents:
         if parent != Path() and (root / parent / MARKER).exists():
             raise RecordError(f"{name!r} lies inside another artifact, {root / parent}")
+    inside = None if (path / MARKER).exists() else _artifact_within(path)
+    if inside is not None:
+        raise RecordError(f"{name!r} is a folder of other artifacts, such as {inside}")
     return path
 
 
@@ -101,6 +105,14 @@ def recover(final: Path, history: Path) -> None:
         with contextlib.suppress(OSError):
             os.rename(entry, final)
     note.unlink(missing_ok=True)
+
+
+def _artifact_within(path: Path) -> Path | None:
+    for folder, subfolders, files in os.walk(path):
+        subfolders[:] = [name for name in subfolders if not name.startswith(".")]
+        if MARKER in files and Path(folder) != path:
+            return Path(folder)
+    return None
 
 
 def _put(folder: Path, final: Path, history: Path) -> None:

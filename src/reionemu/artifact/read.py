@@ -156,16 +156,21 @@ class Artifact:
             network = DenseNetwork(layers, weights)
         else:
             network = TorchNetwork(self.model(state_dict=state_dict, **options))
-        names = tuple(str(name) for name in names)
-        emulator = Emulator(
-            network,
-            ell=np.asarray(centres, dtype=np.float64),
-            parameter_names=names,
-            box=None if box == UNBOUNDED else ParameterBox.from_mapping(box, names),
-            target=Target(target["y_source"], target["y_transform"], float(target["eps"])),
-            x_normalizer=norms.get("X"),
-            y_normalizer=norms.get("Y"),
-        )
+        try:
+            names = tuple(str(name) for name in names)
+            emulator = Emulator(
+                network,
+                ell=np.asarray(centres, dtype=np.float64),
+                parameter_names=names,
+                box=None if box == UNBOUNDED else ParameterBox.from_mapping(box, names),
+                target=Target(target["y_source"], target["y_transform"], float(target["eps"])),
+                x_normalizer=norms.get("X"),
+                y_normalizer=norms.get("Y"),
+            )
+        except (TypeError, ValueError, KeyError, IndexError, AttributeError) as error:
+            raise RecordError(
+                f"{self.path}: what is recorded, or given, of the data cannot be used: {error}"
+            ) from None
         self._try_out(emulator)
         return emulator
 
@@ -202,7 +207,7 @@ class Artifact:
             stored: dict[str, Any] = {}
         else:
             weights, stored = self._weights()
-        record = {**(self.configs.get("model") or {}), **stored, **options}
+        record = {**_section(self.configs, "model"), **stored, **options}
         shapes = {name: array.shape for name, array in weights.items()}
         if record.get("class_name"):
             known = model_kind(str(record["class_name"])).option_names
@@ -241,7 +246,8 @@ def load_artifact(path: str | Path) -> Artifact:
     """
     path = Path(path).expanduser()
     if not path.exists():
-        recover(path, path.parent / HISTORY / path.name)
+        for root in path.parents:  # a name may have several parts
+            recover(path, root / HISTORY / path.relative_to(root))
     if not path.is_dir():
         if path.exists():
             raise RecordError(f"{path} is not an artifact: it is not a folder")
@@ -251,7 +257,7 @@ def load_artifact(path: str | Path) -> Artifact:
         info = folder.json(INFO)
         if info is None:
             raise RecordError(f"{path} is not an artifact: it has no {INFO}")
-        files = info.get("artifacts") or {}
+        files = _section(info, "artifacts")
         contents = {
             key: content
             for key, default in (("weights", WEIGHTS), ("model_checkpoint", CHECKPOINT))
@@ -316,8 +322,8 @@ class _Facts:
     def __init__(self, artifact: Artifact) -> None:
         self.artifact = artifact
         self.missing: list[str] = []
-        dataset = artifact.info.get("dataset") or {}
-        build = (artifact.configs.get("dataset_prep") or {}).get("build_xy") or {}
+        dataset = _section(artifact.info, "dataset")
+        build = _section(_section(artifact.configs, "dataset_prep"), "build_xy")
         self.known: dict[str, Any] = {
             **build,
             **{k: v for k, v in dataset.items() if v is not None},
@@ -331,7 +337,7 @@ class _Facts:
     def get(self, field_name: str, given: Any) -> Any:
         """What the caller gave, else what is recorded, else None and a note that it is missing."""
         value = given if given is not None else self.known.get(field_name)
-        if value is None or (field_name == "param_names" and not len(value)):
+        if value is None or (field_name == "param_names" and value in ([], ())):
             self.missing.append(field_name)
             return None
         return value
@@ -341,10 +347,10 @@ class _Facts:
         if given is not None:
             return given
         saved = self.artifact.normalizers
-        loader = (self.artifact.configs.get("data_loading") or {}).get("dataloader")
-        if not saved and loader is None:
+        loader = _section(_section(self.artifact.configs, "data_loading"), "dataloader")
+        if not saved and not loader:
             self.missing.append("normalizers")
-        if any((loader or {}).get(f"normalize_{axis}") and axis not in saved for axis in "XY"):
+        if any(loader.get(f"normalize_{axis}") and axis not in saved for axis in "XY"):
             self.missing.append("normalizers")
         return saved
 
@@ -364,11 +370,21 @@ class _Facts:
 def _unchanged_dataset(dataset: Mapping[str, Any]) -> dict[str, Any]:
     """The summary of the recorded dataset file, if it is still the file that was recorded."""
     recorded = dataset.get("fingerprint") or {}
-    with suppress(ReionemuError, OSError, TypeError):
+    with suppress(ReionemuError, OSError, TypeError, KeyError):
         path = Path(recorded["path"])
         if file_fingerprint(path) == recorded:
             return {k: v for k, v in dataset_summary(path).items() if v is not None}
     return {}
+
+
+def _section(document: Mapping[str, Any], key: str) -> Mapping[str, Any]:
+    """An object inside a JSON document; empty if it is absent or null."""
+    section = document.get(key)
+    if section is not None and not isinstance(section, Mapping):
+        raise RecordError(
+            f"the record is damaged: {key!r} is not a JSON object but {section!r:.60}"
+        )
+    return section or {}
 
 
 def _plain_name(name: Any) -> str:

@@ -109,7 +109,7 @@ def save_weights(artifact_dir: Path, checkpoint: Any, *, filename: str) -> Path 
     if found is None:
         return None
     state, record = found
-    tensors = {name: value.detach().cpu().contiguous().clone() for name, value in state.items()}
+    tensors = {name: _for_numpy(value).contiguous().clone() for name, value in state.items()}
     metadata = {"format": "pt"}
     if record:
         metadata[_METADATA] = json.dumps({"model": record}, sort_keys=True)
@@ -169,6 +169,12 @@ def _state_of(checkpoint: Any) -> tuple[dict[str, Any], dict[str, Any]] | None:
         return None
     metadata = (getattr(checkpoint, "_metadata", None) or {}).get("", {})
     return dict(checkpoint), dict(metadata.get(_RECORD_KEY, {}))
+
+
+def _for_numpy(value: Any) -> Any:
+    """A tensor on the CPU, of a type that NumPy has too: bfloat16 becomes float32, exactly."""
+    value = value.detach().cpu()
+    return value.float() if str(value.dtype) == "torch.bfloat16" else value
 
 
 def _read_array(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> np.ndarray:

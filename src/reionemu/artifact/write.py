@@ -9,7 +9,6 @@ from typing import Any
 
 from ..data.normalization import Normalizer
 from ..files import write_bytes
-from ..parameters import ParameterBox
 from .dataset import dataset_summary
 from .jsonio import encode
 from .placing import artifact_path, placing
@@ -225,7 +224,7 @@ def save_record(
     normalizers: Mapping[str, Normalizer | None] | None,
     checkpoint: Any,
     description: str | None,
-    training_box: ParameterBox | None = None,
+    extra_info: Mapping[str, Any] | None = None,
 ) -> Path:
     """Write a whole artifact and put it in place; `save_artifact` in terms of its files.
 
@@ -233,9 +232,9 @@ def save_record(
     ----------
     configs, results : mapping
         Arguments of `save_configs` and `save_results`.
-    training_box : ParameterBox, optional
-        Ranges over the training rows, where the caller knows them; they go into info.json as
-        "training_box".
+    extra_info : mapping, optional
+        More for info.json, such as "training_box": ranges of the parameters over the training
+        rows, where the caller knows them.
     """
     with placing(name, root_dir) as (folder, final):
         written: dict[str, Path | None] = {
@@ -255,9 +254,7 @@ def save_record(
             dataset_path=dataset_path,
             artifacts={key: path.name if path else None for key, path in written.items()},
         )
-        if training_box is not None:
-            info["training_box"] = training_box.to_mapping()
-        _write(folder, INFO, info)
+        _write(folder, INFO, {**info, **(extra_info or {})})
     return final
 
 

@@ -74,6 +74,8 @@ class BatchLoader(DataLoader):
         if self._shuffle:
             order = torch.tensor(list(self.sampler))
             x, y = x[order], y[order]
+        else:
+            x, y = x.clone(), y.clone()  # a batch is the caller's, to change as they like
         assert self.batch_size is not None
         return zip(x.split(self.batch_size), y.split(self.batch_size), strict=True)
 

@@ -13,6 +13,7 @@ from ..config import require_choice, require_finite
 from ..errors import AlreadyExistsError, ConfigError, DatasetError, NoUsableSimulationsError
 from ..parameters import PARAMETER_NAMES
 from .hdf5 import SkippedSim, edit_h5, open_h5, read_scalar, require_group
+from .stamps import options_of, write_stamp
 
 Y_SOURCES = ("dl_ksz", "cl_ksz")
 Y_TRANSFORMS = ("ln", "log10", "none")
@@ -190,6 +191,11 @@ def build_and_write_training(
     NoUsableSimulationsError (RuntimeError)
         If nothing usable is left.
     """
+    return write_training_set(h5_path, config, overwrite=overwrite).processed
+
+
+def write_training_set(h5_path: Path, config: BuildXYConfig, *, overwrite: bool) -> BuildStats:
+    """`build_and_write_training`, telling what was skipped."""
     h5_path = Path(h5_path).expanduser()
     with open_h5(h5_path) as h5:
         if _GROUP in h5 and not overwrite:
@@ -197,7 +203,8 @@ def build_and_write_training(
     built = build_training_arrays(h5_path, config=config)
     with edit_h5(h5_path) as h5:
         write_training(h5, built, config)
-    return len(built[0])
+        write_stamp(h5, "training_set", options_of(config))
+    return built[-1]
 
 
 def write_training(h5: h5py.File, built: tuple, config: BuildXYConfig) -> None:

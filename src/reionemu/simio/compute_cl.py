@@ -15,6 +15,7 @@ from ..errors import MapError
 from ..spectra import ClConfig, Spectrum, check_map, flat_sky_spectrum
 from .condense_h5 import ProgressCallback
 from .hdf5 import edit_h5, open_h5, read_scalar, require_group
+from .stamps import options_of, read_stamps, write_stamp
 
 _GROUP = "cl"
 
@@ -63,6 +64,8 @@ def add_cl_to_condensed_h5(
         return 0
     with edit_h5(h5_path) as h5:
         write_spectra(h5, config, todo, total, progress_callback)
+        alike = len(todo) == total or read_stamps(h5).get("spectra") == options_of(config)
+        write_stamp(h5, "spectra", options_of(config) if alike else None)
     return len(todo)
 
 

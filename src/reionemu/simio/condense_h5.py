@@ -6,12 +6,14 @@ from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import h5py
 
 from ..errors import AlreadyExistsError, MissingFileError, NoUsableSimulationsError
 from . import raw
 from .hdf5 import SkippedSim, create_h5
+from .stamps import inventory, options_of, write_stamp
 
 ProgressCallback = Callable[[int, int], None]
 
@@ -135,6 +137,7 @@ def condense_sim_root(
                 _write_sim(sims.create_group(folder.name), sim)
             if progress_callback:
                 progress_callback(done, len(folders))
+        write_stamp(h5, "condense", condense_stamp(folders, sim_prefix, config))
 
     counts = Counter(sim.category for sim in skipped)
     return CondenseStats(
@@ -144,6 +147,11 @@ def condense_sim_root(
         skipped_validation_error=counts[raw.INVALID],
         skipped=tuple(skipped),
     )
+
+
+def condense_stamp(folders: list[Path], prefix: str, config: CondenseConfig) -> dict[str, Any]:
+    """What identifies the result of condensing these folders (see `stamps`)."""
+    return {"sim_prefix": prefix, "raw_inventory": inventory(folders), **options_of(config)}
 
 
 def _write_sim(group: h5py.Group, sim: raw.RawSim) -> None:

@@ -19,7 +19,8 @@ _OPTIMIZERS = {"adam": torch.optim.Adam, "adamw": torch.optim.AdamW}
 def build_four_param_model(config: Mapping[str, Any]) -> FourParamEmulator:
     """A FourParamEmulator from a dictionary.
 
-    Its keys are hidden_dim, num_hidden_layers, activation, input_dim=4 and output_dim=5; other keys are ignored. Raises ConfigError for one that is missing, or a value not possible.
+    Its keys are hidden_dim, num_hidden_layers, activation, input_dim=4 and output_dim=5; others
+    are ignored. Raises ConfigError for a key that is missing, or a value that is not possible.
     """
     return FourParamEmulator(**_stack_options(config))
 

@@ -1,0 +1,134 @@
+"""How the commands speak: tables and JSON on standard output, progress on standard error."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Annotated, Any
+
+import typer
+
+JsonOption = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
+
+
+def say(line: str) -> None:
+    """A line for a person, on standard error."""
+    print(line, file=sys.stderr, flush=True)
+
+
+def print_json(document: Any) -> None:
+    """A result for a program: strict JSON on standard output."""
+    from ..artifact.jsonio import encode
+
+    sys.stdout.write(encode(document).decode())
+
+
+def print_table(columns: Sequence[str], rows: Sequence[Sequence[str]], title: str = "") -> None:
+    """A table on standard output, numbers to the right."""
+    from rich import box
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table(title=title or None, title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False)
+    for i, column in enumerate(columns):
+        numeric = bool(rows) and all(_is_number(row[i]) for row in rows)
+        table.add_column(column, justify="right" if numeric else "left")
+    for row in rows:
+        table.add_row(*row)
+    Console(highlight=False).print(table)
+
+
+def print_errors(errors: dict[str, Any], held_out: str) -> None:
+    """The table of held-out errors per ell bin, from `pipeline.assess`."""
+    with_spread = "coverage_1sigma" in errors
+    columns = ["ell", "mean", "median", "95%", "worst"]
+    if with_spread:
+        columns += ["error bar", "within 1 sigma", "within 2 sigma"]
+    keys = ["mean", "median", "p95", "max"]
+    if with_spread:
+        keys += ["mean_relative_std", "coverage_1sigma", "coverage_2sigma"]
+    rows = [
+        [f"{ell:.0f}", *(f"{100 * errors[key][i]:.2f}%" for key in keys)]
+        for i, ell in enumerate(errors["ell"])
+    ]
+    flattering = "" if held_out == "test" else ", which also chose the weights"
+    print_table(
+        columns, rows, f"Error of the spectrum, {errors['n']} {held_out} simulations{flattering}"
+    )
+    if with_spread:
+        say("(68% should lie within 1 sigma of the error bar, 95% within 2)")
+
+
+def print_skipped(skipped: Sequence[Any]) -> None:
+    """Which simulations were left out and why, on standard error; many alike are cut short."""
+    for sim in skipped[:20]:
+        say(f"  left out {sim.sim}: {sim.reason}")
+    if len(skipped) > 20:
+        say(f"  and {len(skipped) - 20} more")
+
+
+class ProgressLine:
+    """A progress bar on a terminal; elsewhere a plain line now and then.
+
+    Call it with (what is going on, steps done, steps in all). Nothing is shown for work that is
+    done within two seconds.
+    """
+
+    DELAY, INTERVAL = 2.0, 10.0
+
+    def __init__(self) -> None:
+        self._what = ""
+        self._started = self._shown = 0.0
+        self._bar: Any = None
+        self._task: Any = None
+
+    def __call__(self, what: str, done: int, total: int) -> None:
+        now = time.monotonic()
+        if what != self._what:
+            self.close()
+            self._what, self._started, self._shown = what, now, now
+        if now - self._started < self.DELAY and self._bar is None:
+            return
+        if sys.stderr.isatty():
+            self._update_bar(what, done, total)
+        elif now - self._shown >= self.INTERVAL or self._shown == self._started:
+            self._shown = now
+            left = (now - self._started) * (total - done) / max(done, 1)
+            say(f"{what}: {done} of {total}, about {left:.0f} s left")
+
+    def _update_bar(self, what: str, done: int, total: int) -> None:
+        from rich.console import Console
+        from rich.progress import Progress, TimeRemainingColumn
+
+        if self._bar is None:
+            columns = (*Progress.get_default_columns()[:-1], TimeRemainingColumn())
+            self._bar = Progress(*columns, console=Console(stderr=True), transient=True)
+            self._bar.start()
+            self._task = self._bar.add_task(what, total=total)
+        self._bar.update(self._task, completed=done, total=total)
+
+    def close(self) -> None:
+        """Remove the bar."""
+        if self._bar is not None:
+            self._bar.stop()
+        self._bar, self._what = None, ""
+
+
+@contextmanager
+def progress_line() -> Iterator[ProgressLine]:
+    """A ProgressLine that is gone when the block ends."""
+    line = ProgressLine()
+    try:
+        yield line
+    finally:
+        line.close()
+
+
+def _is_number(text: str) -> bool:
+    try:
+        float(text.rstrip("%"))
+    except ValueError:
+        return text in ("", "-")
+    return True

@@ -1,0 +1,141 @@
+"""reionemu predict"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from ..errors import ConfigError, MissingFileError
+from .choices import parse_value
+from .output import JsonOption, print_json, print_table
+
+if TYPE_CHECKING:
+    from ..models.emulator import Emulator, Prediction
+
+_BRIEF = {"zmean": "zmean_zre", "alpha": "alpha_zre", "kb": "kb_zre", "b0": "b0_zre"}
+
+
+def predict(
+    artifact: Annotated[Path, typer.Argument(help="Folder of an artifact.")],
+    zmean: Annotated[float | None, typer.Option(help="zmean_zre")] = None,
+    alpha: Annotated[float | None, typer.Option(help="alpha_zre")] = None,
+    kb: Annotated[float | None, typer.Option(help="kb_zre [h/Mpc]")] = None,
+    b0: Annotated[float | None, typer.Option(help="b0_zre")] = None,
+    params: Annotated[
+        Path | None,
+        typer.Option(help="Text file of points: a header with the names of columns, then rows."),
+    ] = None,
+    out_of_range: Annotated[
+        str, typer.Option(help="Outside the training box: raise, warn or nan.")
+    ] = "raise",
+    draws: Annotated[int, typer.Option(help="Dropout draws, for a model that has dropout.")] = 201,
+    seed: Annotated[int, typer.Option(help="Of the draws.")] = 0,
+    given: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--given",
+            metavar="KEY=VALUE",
+            help="What the record lacks: y_transform=ln, activation=relu, bounds=unbounded, ...",
+        ),
+    ] = None,
+    json: JsonOption = False,
+) -> None:
+    """Predict spectra for one set of parameters, or for a file of them."""
+    from ..artifact.read import load_artifact
+
+    emulator = load_artifact(artifact).emulator(**_given(given or []))
+    brief = {"zmean": zmean, "alpha": alpha, "kb": kb, "b0": b0}
+    point = {_BRIEF[key]: value for key, value in brief.items() if value is not None}
+    if (params is None) == (not point):
+        raise ConfigError("give one point (--zmean --alpha --kb --b0), or a file (--params FILE)")
+    theta = point if params is None else _read_points(params, emulator.parameter_names)
+    result = emulator.predict(theta, out_of_range=out_of_range, n_draws=draws, seed=seed)
+    if json:
+        print_json(
+            {
+                "ell": result.ell,
+                "mean": result.mean,
+                "std": result.std,
+                "quantity": result.quantity,
+                "units": "uK^2",
+                "parameters": theta,
+            }
+        )
+    elif params is None:
+        _print_one(result)
+    else:
+        _print_many(result, emulator)
+
+
+def _given(items: list[str]) -> dict[str, Any]:
+    given: dict[str, Any] = {}
+    for item in items:
+        key, equals, value = item.partition("=")
+        if not equals:
+            raise ConfigError(f"--given {item}: expected KEY=VALUE")
+        parsed = parse_value(value)
+        given[key.strip()] = "none" if value.strip() == "none" else parsed
+    return given
+
+
+def _read_points(path: Path, names: tuple[str, ...]) -> dict[str, Any]:
+    """Columns by name of a text file whose first line, with or without a #, names them."""
+    import numpy as np
+
+    try:
+        lines = path.read_text().splitlines()
+    except FileNotFoundError:
+        raise MissingFileError(f"{path} does not exist") from None
+    except UnicodeDecodeError:
+        raise ConfigError(f"{path} is not a text file") from None
+    header = lines[0].lstrip("#").replace(",", " ").split() if lines else []
+    missing = [name for name in names if name not in header]
+    if missing:
+        raise ConfigError(
+            f"{path}: the first line must name the columns; {missing[0]} is not among "
+            f"{', '.join(header) or 'nothing'}"
+        )
+    rows = []
+    for number, line in enumerate(lines[1:], start=2):
+        values = line.split("#")[0].replace(",", " ").split()
+        if not values:
+            continue
+        try:
+            rows.append([float(value) for value in values])
+        except ValueError:
+            raise ConfigError(f"{path}, line {number}: not a row of numbers") from None
+        if len(values) != len(header):
+            raise ConfigError(
+                f"{path}, line {number}: {len(values)} values under {len(header)} column names"
+            )
+    if not rows:
+        raise ConfigError(f"{path} holds no points")
+    table = np.array(rows)
+    return {name: table[:, header.index(name)] for name in names}
+
+
+def _label(quantity: str) -> str:
+    return "D_ell" if quantity == "dl_ksz" else "C_ell"
+
+
+def _print_one(result: Prediction) -> None:
+    columns = ["ell", f"{_label(result.quantity)} [uK^2]"]
+    rows = [
+        [f"{ell:.1f}", f"{mean:.5g}"] for ell, mean in zip(result.ell, result.mean, strict=True)
+    ]
+    if result.std is not None:
+        columns.append("+-")
+        rows = [[*row, f"{std:.2g}"] for row, std in zip(rows, result.std, strict=True)]
+    print_table(columns, rows)
+
+
+def _print_many(result: Prediction, emulator: Emulator) -> None:
+    """Columns a program can read: a header, then one row a point."""
+    spread = [] if result.std is None else [f"std_{ell:.1f}" for ell in result.ell]
+    names = [f"{_label(result.quantity)}_{ell:.1f}" for ell in result.ell]
+    print("#", *names, *spread)
+    for i, mean in enumerate(result.mean):
+        values = [*mean, *(result.std[i] if result.std is not None else [])]
+        print(*(f"{value:.7g}" for value in values))

@@ -1,0 +1,39 @@
+"""reionemu train"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from .choices import EpochsOption, ModelOption, SeedOption, SetOption, SplitOption, training_options
+from .output import JsonOption, print_errors, print_json, progress_line
+
+
+def train(
+    training_h5: Annotated[Path, typer.Argument(metavar="H5", help="File with /training.")],
+    out: Annotated[Path, typer.Option(help="Folder of artifacts.")],
+    name: Annotated[str, typer.Option(help="Name of the artifact.")],
+    model: ModelOption = None,
+    split: SplitOption = None,
+    seed: SeedOption = None,
+    epochs: EpochsOption = None,
+    settings: SetOption = None,
+    description: Annotated[str | None, typer.Option(help="A line about this run.")] = None,
+    json: JsonOption = False,
+) -> None:
+    """Train an emulator and save it as an artifact, with its errors on unseen simulations."""
+    from ..pipeline import train_artifact
+
+    options = training_options(model, split, seed, epochs, settings)
+    with progress_line() as line:
+        artifact = train_artifact(
+            training_h5, name, out, options, description=description, progress=line
+        )
+    summary, metrics = artifact.results["summary"], artifact.results["metrics"]
+    if json:
+        print_json({"path": artifact.path, "summary": summary, "metrics": metrics})
+        return
+    print_errors(metrics["errors"], summary["held_out"])
+    print(f"saved {artifact.path}")

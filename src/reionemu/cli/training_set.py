@@ -1,0 +1,31 @@
+"""reionemu training-set"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from .output import JsonOption, print_json, print_skipped
+
+
+def training_set(
+    h5_path: Annotated[Path, typer.Argument(metavar="H5", help="Condensed file with spectra.")],
+    y_source: Annotated[str, typer.Option(help="dl_ksz or cl_ksz.")] = "dl_ksz",
+    y_transform: Annotated[str, typer.Option(help="ln, log10 or none.")] = "ln",
+    eps: Annotated[float, typer.Option(help="Added before the logarithm [uK^2].")] = 1e-30,
+    overwrite: Annotated[bool, typer.Option(help="Replace arrays that are there.")] = True,
+    json: JsonOption = False,
+) -> None:
+    """Collect the arrays to train on, and store them in the same file."""
+    from ..simio import BuildXYConfig
+    from ..simio.build_xy import counts, write_training_set
+
+    config = BuildXYConfig(y_source=y_source, y_transform=y_transform, eps=eps)
+    stats = write_training_set(h5_path, config, overwrite=overwrite)
+    print_skipped(stats.skipped)
+    if json:
+        print_json({"path": h5_path, **counts(stats)})
+    else:
+        print(f"{h5_path}: {stats.processed} simulations, {stats.skipped_total} left out")

@@ -1,0 +1,281 @@
+"""Every choice of a run. A TOML file has one table for each of the dataclasses here.
+
+[run]             RunPaths           name, raw, dataset, artifacts, description
+[condense]        CondenseOptions    CondenseConfig and sim_prefix
+[spectra]         ClConfig
+[training_set]    BuildXYConfig
+[split]           fractions by name: train, val and, for an honest error, test
+[dataloader]      DataLoaderConfig
+[model]           ModelOptions
+[optimizer]       OptimizerOptions
+[fit]             FitConfig
+[kfold]           KFoldConfig; present: cross-validate too
+[tuning]          TuningOptions; present: search for model and optimizer first
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from ..config import check_keys, from_mapping, require_choice, require_finite, require_int
+from ..data.dataloaders import DataLoaderConfig
+from ..errors import ConfigError, MissingFileError
+from ..models.architecture import ACTIVATIONS
+from ..simio import BuildXYConfig, ClConfig, CondenseConfig
+from ..training.kfold_cv import KFoldConfig
+from ..training.train_loop import FitConfig
+
+MODEL_CLASSES = {"four-param": "FourParamEmulator", "mc-dropout": "MCDropoutEmulator"}
+
+
+@dataclass(frozen=True)
+class RunPaths:
+    """Where a run reads and writes; in a TOML file, relative to the file's folder.
+
+    Parameters
+    ----------
+    name : str
+        Name of the artifact.
+    raw : Path
+        Folder of raw simulations.
+    dataset : Path
+        The HDF5 file that is made of them.
+    artifacts : Path
+        Folder of artifacts.
+    description : str, optional
+    """
+
+    name: str
+    raw: Path
+    dataset: Path
+    artifacts: Path = Path("artifacts")
+    description: str | None = None
+
+
+@dataclass(frozen=True)
+class CondenseOptions(CondenseConfig):
+    """CondenseConfig, and which folders are simulations."""
+
+    sim_prefix: str = "sim"
+
+
+@dataclass(frozen=True)
+class ModelOptions:
+    """Which network.
+
+    Parameters
+    ----------
+    name : {"four-param", "mc-dropout"}
+    hidden_dim, num_hidden_layers : int
+    activation : {"relu", "gelu", "silu", "tanh", "sigmoid"}
+    dropout_rate : float
+        Of "mc-dropout".
+    """
+
+    name: str = "mc-dropout"
+    hidden_dim: int = 20
+    num_hidden_layers: int = 2
+    activation: str = "relu"
+    dropout_rate: float = 0.1
+
+    def __post_init__(self) -> None:
+        require_choice("model", "name", self.name, MODEL_CLASSES)
+        require_choice("model", "activation", self.activation, ACTIVATIONS)
+        for name in ("hidden_dim", "num_hidden_layers"):
+            require_int("model", name, getattr(self, name), minimum=1)
+        require_finite("model", "dropout_rate", self.dropout_rate, minimum=0, below=1)
+
+    def record(self, input_dim: int, output_dim: int) -> dict[str, Any]:
+        """The model's record: class name and options."""
+        options = {
+            "class_name": MODEL_CLASSES[self.name],
+            "input_dim": input_dim,
+            "output_dim": output_dim,
+            "hidden_dim": self.hidden_dim,
+            "num_hidden_layers": self.num_hidden_layers,
+            "activation": self.activation,
+        }
+        return options | ({"dropout_rate": self.dropout_rate} if self.name == "mc-dropout" else {})
+
+
+@dataclass(frozen=True)
+class OptimizerOptions:
+    """Which optimizer.
+
+    Parameters
+    ----------
+    name : {"adamw", "adam"}
+    lr, weight_decay : float
+    """
+
+    name: str = "adamw"
+    lr: float = 1e-3
+    weight_decay: float = 1e-5
+
+    def __post_init__(self) -> None:
+        require_choice("optimizer", "name", self.name, ("adamw", "adam"))
+        require_finite("optimizer", "lr", self.lr, minimum=0, exclusive=True)
+        require_finite("optimizer", "weight_decay", self.weight_decay, minimum=0)
+
+
+@dataclass(frozen=True)
+class TuningOptions:
+    """How hyper-parameters are searched for (arguments of `run_tune_four_param`).
+
+    Parameters
+    ----------
+    num_samples, max_concurrent_trials : int
+    epochs : int
+        At most this many in a trial.
+    storage_path : Path, optional
+        Where Ray keeps its files.
+    """
+
+    num_samples: int = 40
+    max_concurrent_trials: int = 4
+    epochs: int = 200
+    storage_path: Path | None = None
+
+    def __post_init__(self) -> None:
+        for name in ("num_samples", "max_concurrent_trials", "epochs"):
+            require_int("tuning", name, getattr(self, name), minimum=1)
+
+
+@dataclass(frozen=True)
+class TrainingOptions:
+    """What `train_artifact` does, with defaults that train a usable emulator.
+
+    The recipe is that of the published one: at most 1000 epochs, stopping 150 epochs after the
+    best, 70/10/20 per cent of the simulations to train, validate and test.
+    """
+
+    split: Mapping[str, float] = field(
+        default_factory=lambda: {"train": 0.7, "val": 0.1, "test": 0.2}
+    )
+    dataloader: DataLoaderConfig = field(default_factory=DataLoaderConfig)
+    model: ModelOptions = field(default_factory=ModelOptions)
+    optimizer: OptimizerOptions = field(default_factory=OptimizerOptions)
+    fit: FitConfig = field(
+        default_factory=lambda: FitConfig(epochs=1000, early_stopping_patience=150, seed=42)
+    )
+    kfold: KFoldConfig | None = None
+    tuning: TuningOptions | None = None
+
+    def __post_init__(self) -> None:
+        for name in ("train", "val"):
+            if not self.split.get(name, 0) > 0:
+                raise ConfigError(
+                    f"the split needs a part {name!r} with samples in it; "
+                    f"it has {dict(self.split)}. Add a part 'test' for errors on unseen data"
+                )
+
+    def seeded(self, seed: int) -> TrainingOptions:
+        """The same with one seed for the split, the weights, the batches and dropout."""
+        return replace(
+            self, dataloader=replace(self.dataloader, seed=seed), fit=replace(self.fit, seed=seed)
+        )
+
+
+@dataclass(frozen=True)
+class RunOptions:
+    """Everything that `run` does."""
+
+    paths: RunPaths
+    condense: CondenseOptions = field(default_factory=CondenseOptions)
+    spectra: ClConfig = field(default_factory=ClConfig)
+    training_set: BuildXYConfig = field(default_factory=BuildXYConfig)
+    training: TrainingOptions = field(default_factory=TrainingOptions)
+
+
+TRAINING_TABLES = {
+    "dataloader": DataLoaderConfig,
+    "model": ModelOptions,
+    "optimizer": OptimizerOptions,
+    "fit": FitConfig,
+    "kfold": KFoldConfig,
+    "tuning": TuningOptions,
+}
+_DATA_TABLES = {"condense": CondenseOptions, "spectra": ClConfig, "training_set": BuildXYConfig}
+
+
+def load_run_options(path: Path) -> RunOptions:
+    """Read the TOML file of a run.
+
+    Raises
+    ------
+    FileNotFoundError
+        If there is no such file.
+    ConfigError (ValueError)
+        If it is not TOML, or has an unknown table or key (the nearest known one is named), or a
+        value that is not possible.
+    """
+    path = Path(path).expanduser()
+    document = _read_toml(path)
+    known = ("run", "split", *_DATA_TABLES, *TRAINING_TABLES)
+    check_keys(document, known, str(path))
+    for name, content in document.items():
+        if not isinstance(content, Mapping):
+            raise ConfigError(f"{path}: {name} must be a table, [{name}]")
+    if "run" not in document:
+        raise ConfigError(f"{path}: the table [run], with name, raw and dataset, is missing")
+
+    def table(name: str, cls: Any, defaults: Any = None) -> Any:
+        values = document[name] if defaults is None else {**vars(defaults), **document[name]}
+        check_keys(document[name], _names(cls), f"{path}, [{name}]")
+        return from_mapping(cls, values, f"{path}, [{name}]")
+
+    defaults = TrainingOptions()
+    training: dict[str, Any] = {
+        name: table(name, cls, getattr(defaults, name))
+        for name, cls in TRAINING_TABLES.items()
+        if name in document
+    }
+    if "split" in document:
+        training["split"] = _split(document["split"], f"{path}, [split]")
+    data = {name: table(name, cls) for name, cls in _DATA_TABLES.items() if name in document}
+    return RunOptions(
+        paths=_relative_to(path.parent, table("run", RunPaths)),
+        training=replace(defaults, **training),
+        **data,
+    )
+
+
+def _read_toml(path: Path) -> dict[str, Any]:
+    try:
+        import tomllib
+    except ModuleNotFoundError:  # Python 3.10
+        import tomli as tomllib  # type: ignore[no-redef]
+    try:
+        with open(path, "rb") as file:
+            return tomllib.load(file)
+    except FileNotFoundError:
+        raise MissingFileError(f"{path} does not exist") from None
+    except IsADirectoryError:
+        raise ConfigError(f"{path} is a folder; a TOML file was expected") from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path} is not a TOML file: {error}") from None
+
+
+def _names(cls: Any) -> list[str]:
+    return list(cls.__dataclass_fields__)
+
+
+def _split(table: Mapping[str, Any], where: str) -> dict[str, float]:
+    for name, fraction in table.items():
+        require_finite(where, name, fraction, minimum=0)
+    return {name: float(fraction) for name, fraction in table.items()}
+
+
+def _relative_to(folder: Path, paths: RunPaths) -> RunPaths:
+    def located(path: Path) -> Path:
+        return folder / path.expanduser()
+
+    return replace(
+        paths,
+        raw=located(paths.raw),
+        dataset=located(paths.dataset),
+        artifacts=located(paths.artifacts),
+    )

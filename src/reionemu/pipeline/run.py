@@ -1,0 +1,171 @@
+"""From raw simulations to an artifact, in stages, each skipped if its result is there already."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ..artifact.read import Artifact
+from ..errors import MissingFileError, NoUsableSimulationsError, ReionemuError
+from ..simio import add_cl_to_condensed_h5, condense_sim_root
+from ..simio.build_xy import write_training_set
+from ..simio.condense_h5 import condense_stamp
+from ..simio.hdf5 import SkippedSim, open_h5
+from ..simio.raw import find_sims
+from ..simio.stamps import options_of, read_stamps
+from .options import RunOptions
+from .training import Progress, train_artifact, up_to_date
+
+Say = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class RunResult:
+    """What a run came to.
+
+    Attributes
+    ----------
+    artifact : Artifact
+    skipped : tuple of SkippedSim
+        Simulations left out, as far as this run looked at them.
+    """
+
+    artifact: Artifact
+    skipped: tuple[SkippedSim, ...]
+
+
+def run(
+    options: RunOptions,
+    *,
+    fresh: bool = False,
+    progress: Progress | None = None,
+    say: Say | None = None,
+) -> RunResult:
+    """Condense, compute spectra, build training arrays, train, and save.
+
+    A stage whose result is there, made with the same options of the same input, is not done
+    again; so a run that was interrupted goes on with the stage it was in.
+
+    Parameters
+    ----------
+    options : RunOptions
+    fresh : bool
+        Do every stage, whatever is there.
+    progress : callable, optional
+        Called with (what is going on, steps done, steps in all).
+    say : callable, optional
+        Called with a line about each stage.
+
+    Returns
+    -------
+    RunResult
+    """
+    say = say or (lambda line: None)
+    paths = options.paths
+    paths.dataset.parent.mkdir(parents=True, exist_ok=True)
+    stages = _Stages(options, progress)
+    skipped: list[SkippedSim] = []
+    for name in ("condense", "spectra", "training_set"):
+        if not fresh and stages.is_done(name):
+            say(f"{name.replace('_', ' ')}: up to date in {paths.dataset}")
+            continue
+        line, left_out = getattr(stages, name)()
+        skipped.extend(left_out)
+        say(f"{name.replace('_', ' ')}: {line}")
+    artifact = None
+    if not fresh:
+        artifact = up_to_date(paths.dataset, paths.name, paths.artifacts, options.training)
+    if artifact is not None:
+        say(f"training: up to date in {artifact.path}")
+    else:
+        artifact = train_artifact(
+            paths.dataset,
+            paths.name,
+            paths.artifacts,
+            options.training,
+            description=paths.description,
+            progress=progress,
+        )
+        summary = artifact.results["summary"]
+        say(
+            f"training: {summary['n_samples']['train']} simulations, {summary['epochs_run']} "
+            f"epochs, best validation loss {summary['best_val_loss']:.3g} in epoch "
+            f"{summary['best_epoch']}"
+        )
+    return RunResult(artifact, tuple(skipped))
+
+
+class _Stages:
+    """The stages up to the training arrays, and whether each has been done."""
+
+    def __init__(self, options: RunOptions, progress: Progress | None) -> None:
+        self.options = options
+        self.progress = progress
+
+    def is_done(self, name: str) -> bool:
+        """Whether the dataset bears the stamp that the stage would leave."""
+        try:
+            with open_h5(self.options.paths.dataset) as h5:
+                return read_stamps(h5).get(name) == self._stamp(name)
+        except (ReionemuError, OSError):
+            return False
+
+    def condense(self) -> tuple[str, tuple[SkippedSim, ...]]:
+        paths, config = self.options.paths, self.options.condense
+        stats = condense_sim_root(
+            paths.raw,
+            paths.dataset,
+            config=config,
+            sim_prefix=config.sim_prefix,
+            progress_callback=self._callback("condensing"),
+        )
+        if stats.written == 0:
+            reasons = "; ".join(sim.reason for sim in stats.skipped[:3])
+            raise NoUsableSimulationsError(
+                f"none of the {stats.skipped_total} simulations in {paths.raw} is usable: {reasons}",
+                stats=stats,
+            )
+        return f"{stats.written} simulations{_left_out(stats.skipped)}", stats.skipped
+
+    def spectra(self) -> tuple[str, tuple[SkippedSim, ...]]:
+        n = add_cl_to_condensed_h5(
+            self.options.paths.dataset,
+            config=self.options.spectra,
+            progress_callback=self._callback("computing spectra"),
+        )
+        return f"{n} computed", ()
+
+    def training_set(self) -> tuple[str, tuple[SkippedSim, ...]]:
+        dataset = self.options.paths.dataset
+        config = self.options.training_set
+        stats = write_training_set(dataset, config, overwrite=True)
+        line = f"{stats.processed} simulations, {_shape(dataset)}{_left_out(stats.skipped)}"
+        return line, stats.skipped
+
+    def _stamp(self, name: str) -> dict[str, Any]:
+        options = self.options
+        if name == "condense":
+            if not options.paths.raw.is_dir():
+                raise MissingFileError(f"{options.paths.raw} does not exist, or is not a folder")
+            folders = find_sims(options.paths.raw, options.condense.sim_prefix)
+            return condense_stamp(folders, options.condense.sim_prefix, options.condense)
+        return options_of(getattr(options, name))
+
+    def _callback(self, what: str) -> Callable[[int, int], None] | None:
+        progress = self.progress
+        return (lambda done, total: progress(what, done, total)) if progress else None
+
+
+def _left_out(skipped: tuple[SkippedSim, ...]) -> str:
+    return f", {len(skipped)} left out" if skipped else ""
+
+
+def _shape(dataset: Path) -> str:
+    with open_h5(dataset) as h5:
+        ell = np.asarray(h5["training/ell"])
+        n_parameters = h5["training/X"].shape[1]
+    return f"{n_parameters} parameters and {len(ell)} bins, ell {ell[0]:.0f} to {ell[-1]:.0f}"

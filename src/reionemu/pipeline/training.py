@@ -1,0 +1,336 @@
+"""From training arrays to a saved artifact."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+
+from ..artifact.jsonio import to_plain
+from ..artifact.placing import artifact_path
+from ..artifact.read import Artifact, load_artifact
+from ..artifact.write import save_record
+from ..data.arrays import TrainingSet, load_training_set
+from ..data.dataloaders import loaders_for
+from ..data.normalization import Normalizer
+from ..data.splits import split_indices
+from ..errors import DatasetError, NoUsableSimulationsError, ReionemuError
+from ..models.dense import DenseNetwork
+from ..models.emulator import Emulator, Target
+from ..models.registry import build_model, dense_layers
+from ..parameters import PARAMETER_NAMES, ParameterBox
+from ..simio.hdf5 import open_h5
+from ..simio.stamps import read_stamps
+from ..training.builders import build_optimizer
+from ..training.kfold_cv import KFoldConfig, kfold_cross_validate
+from ..training.metrics import rmse
+from ..training.train_loop import FitOutcome, run_epochs
+from .assessment import assess
+from .options import OptimizerOptions, TrainingOptions, TuningOptions
+
+Progress = Callable[[str, int, int], None]
+"""Called with (what is going on, steps done, steps in all)."""
+
+
+@dataclass(frozen=True)
+class _Trained:
+    model: nn.Module
+    record: dict[str, Any]
+    normalizers: dict[str, Normalizer | None]
+    outcome: FitOutcome
+
+
+def train_artifact(
+    h5_path: Path,
+    name: str,
+    root_dir: Path,
+    options: TrainingOptions | None = None,
+    *,
+    description: str | None = None,
+    progress: Progress | None = None,
+) -> Artifact:
+    """Train a model on the training arrays of a file and save it, with its held-out errors.
+
+    The model is left with the weights that had the lowest validation loss. Errors are measured on
+    the part of the split called "test", or without one on "val" (which chose the weights, so that
+    they flatter; the record says which it was).
+
+    Parameters
+    ----------
+    h5_path : Path
+        File with /training.
+    name : str
+        Name of the artifact.
+    root_dir : Path
+        Folder of artifacts.
+    options : TrainingOptions, optional
+    description : str, optional
+    progress : callable, optional
+
+    Returns
+    -------
+    Artifact
+        Read back from the disk.
+    """
+    options = options or TrainingOptions()
+    artifact_path(name, root_dir)
+    data = load_training_set(h5_path)
+    parts = split_indices(len(data.X), options.split, options.dataloader.seed)
+    request = _request(data, options)
+    summary: dict[str, Any] = {}
+    if options.tuning is not None:
+        options, summary["tuning"] = search(data, parts, options)
+    if options.kfold is not None:
+        summary["kfold"] = cross_validate(h5_path, data, options, progress)
+    trained = _train(data, parts, options, progress)
+    box = ParameterBox.around(_names(data), data.X[parts["train"]])
+    held_out = "test" if "test" in parts else "val"
+    rows = parts[held_out]
+    errors = assess(
+        _emulator(trained.model, trained.normalizers, data, box), data.X[rows], data.Y[rows]
+    )
+    outcome = trained.outcome
+    summary |= {
+        "best_epoch": outcome.best_epoch,
+        "best_val_loss": outcome.best_val_loss,
+        "epochs_run": len(outcome.history["train_loss"]),
+        "weights": outcome.weights,
+        "held_out": held_out,
+        "n_samples": {part: len(indices) for part, indices in parts.items()},
+    }
+    path = save_record(
+        name,
+        root_dir,
+        configs={
+            **_data_configs(h5_path),
+            "dataloader_config": options.dataloader,
+            "fit_config": options.fit,
+            "kfold_config": options.kfold,
+            "model_config": trained.record,
+            "optimizer_config": options.optimizer,
+            "tuning_config": vars(options.tuning) if options.tuning else None,
+        },
+        results={
+            "summary": summary,
+            "metrics": {
+                "val_loss": outcome.best_val_loss,
+                f"{held_out}_mean_relative_error": errors["mean_relative_error"],
+                f"{held_out}_worst_relative_error": errors["worst_relative_error"],
+                "errors": errors,
+            },
+            "history": outcome.history,
+        },
+        dataset_path=h5_path,
+        normalizers=trained.normalizers,
+        checkpoint=trained.model.state_dict(),
+        description=description,
+        extra_info={"training_box": box.to_mapping(), "requested": request},
+    )
+    return load_artifact(path)
+
+
+def up_to_date(
+    h5_path: Path, name: str, root_dir: Path, options: TrainingOptions
+) -> Artifact | None:
+    """The artifact of that name, if it is what `train_artifact` would make of the same data."""
+    with suppress(ReionemuError, OSError):
+        artifact = load_artifact(artifact_path(name, root_dir))
+        if artifact.info.get("requested") == _request(load_training_set(h5_path), options):
+            return artifact
+    return None
+
+
+def search(
+    data: TrainingSet, parts: Mapping[str, np.ndarray], options: TrainingOptions
+) -> tuple[TrainingOptions, dict[str, Any]]:
+    """Search for hyper-parameters with Ray Tune on the training and validation rows.
+
+    Parameters
+    ----------
+    data : TrainingSet
+    parts : mapping of str to ndarray of int
+        Rows of "train" and "val".
+    options : TrainingOptions
+        `options.tuning` says how; the kind of model stays what it is.
+
+    Returns
+    -------
+    options : TrainingOptions
+        The same with the best trial's model, optimizer, batch size and gradient clipping.
+    summary : dict
+        "best", the best trial, and "trials", all of them, best first: "config", "val_loss",
+        "best_epoch", "epochs".
+    """
+    from ..tuning.four_param import default_param_space, run_tune_four_param
+
+    tuning = options.tuning or TuningOptions()
+    space = default_param_space()
+    space["epochs"] = tuning.epochs
+    if options.model.name == "mc-dropout":
+        space["dropout_rate"] = options.model.dropout_rate
+    grid = run_tune_four_param(
+        X_train=data.X[parts["train"]],
+        Y_train=data.Y[parts["train"]],
+        X_val=data.X[parts["val"]],
+        Y_val=data.Y[parts["val"]],
+        param_space=space,
+        num_samples=tuning.num_samples,
+        max_concurrent_trials=tuning.max_concurrent_trials,
+        device=options.fit.device,
+        storage_path=str(tuning.storage_path) if tuning.storage_path else None,
+    )
+    trials = sorted(
+        (
+            {
+                "val_loss": result.metrics["best_val_loss"],
+                "best_epoch": result.metrics["best_epoch"],
+                "epochs": result.metrics["epoch"],
+                "config": {k: v for k, v in result.config.items() if k in _TUNED},
+            }
+            for result in grid
+            if result.error is None and "best_val_loss" in (result.metrics or {})
+        ),
+        key=lambda trial: trial["val_loss"],
+    )
+    if not trials:
+        raise NoUsableSimulationsError("no trial of the search finished; see Ray's messages")
+    best = trials[0]["config"]
+    model = {key: best[key] for key in ("hidden_dim", "num_hidden_layers", "activation")}
+    tuned = replace(
+        options,
+        model=replace(options.model, **model),
+        optimizer=OptimizerOptions(best["optimizer"], best["lr"], best["weight_decay"]),
+        dataloader=replace(options.dataloader, batch_size=best["batch_size"]),
+        fit=replace(options.fit, gradient_clipping=best["gradient_clipping"]),
+    )
+    return tuned, {"best": trials[0], "trials": trials}
+
+
+def cross_validate(
+    h5_path: Path, data: TrainingSet, options: TrainingOptions, progress: Progress | None = None
+) -> dict[str, Any]:
+    """Cross-validate the model that `options` describe; `kfold_cross_validate` by options.
+
+    Returns
+    -------
+    dict
+        "fold_best_val", "mean_best_val", "std_best_val", and "errors": of each fold's validation
+        rows, predicted by the model that did not see them, as `assess` gives them.
+    """
+    kfold = options.kfold or KFoldConfig()
+    result = kfold_cross_validate(
+        h5_path,
+        model_builder=lambda: build_model(_record(data, options)),
+        optimizer_builder=lambda model: build_optimizer(model, _optimizer(options)),
+        loss_fn=nn.MSELoss(),
+        kfold_config=kfold,
+        dl_config=options.dataloader,
+        fit_config=options.fit,
+        on_fold=_counted(progress, "cross-validating"),
+    )
+    errors = [
+        assess(_emulator(model, normalizers, data, None), data.X[rows], data.Y[rows])
+        for model, normalizers, rows in zip(
+            result["models"], result["norms"], result["val_indices"], strict=True
+        )
+    ]
+    numbers = {key: result[key] for key in ("fold_best_val", "mean_best_val", "std_best_val")}
+    return {**numbers, "errors": errors}
+
+
+_TUNED = (
+    "hidden_dim",
+    "num_hidden_layers",
+    "activation",
+    "optimizer",
+    "lr",
+    "weight_decay",
+    "batch_size",
+    "gradient_clipping",
+)
+
+
+def _train(
+    data: TrainingSet,
+    parts: Mapping[str, np.ndarray],
+    options: TrainingOptions,
+    progress: Progress | None,
+) -> _Trained:
+    loaders, normalizers = loaders_for(data.X, data.Y, parts, options.dataloader)
+    record = _record(data, options)
+    torch.manual_seed(options.fit.seed if options.fit.seed is not None else torch.seed())
+    model = build_model(record)
+    epochs = options.fit.epochs
+    outcome = run_epochs(
+        model,
+        loaders["train"],
+        loaders["val"],
+        build_optimizer(model, _optimizer(options)),
+        nn.MSELoss(),
+        options.fit,
+        metrics={"rmse": rmse},
+        on_epoch=(lambda epoch, values: progress("training", epoch, epochs)) if progress else None,
+    )
+    return _Trained(model.cpu(), record, normalizers, outcome)
+
+
+def _emulator(
+    model: nn.Module,
+    normalizers: Mapping[str, Normalizer | None],
+    data: TrainingSet,
+    box: ParameterBox | None,
+) -> Emulator:
+    """An emulator of a model that is still in memory."""
+    if data.y_transform is None or data.y_source is None:
+        raise DatasetError("/training does not say how Y was made: y_transform, y_source")
+    layers = dense_layers(model.record())  # type: ignore[operator]
+    assert layers is not None
+    weights = {name: value.cpu().numpy() for name, value in model.state_dict().items()}
+    return Emulator(
+        DenseNetwork(layers, weights),
+        ell=data.ell,
+        parameter_names=_names(data),
+        box=box,
+        target=Target(data.y_source, data.y_transform, data.eps or 0.0),
+        x_normalizer=normalizers["X"],
+        y_normalizer=normalizers["Y"],
+    )
+
+
+def _record(data: TrainingSet, options: TrainingOptions) -> dict[str, Any]:
+    return options.model.record(data.X.shape[1], data.Y.shape[1])
+
+
+def _optimizer(options: TrainingOptions) -> dict[str, Any]:
+    chosen = options.optimizer
+    return {"optimizer": chosen.name, "lr": chosen.lr, "weight_decay": chosen.weight_decay}
+
+
+def _names(data: TrainingSet) -> tuple[str, ...]:
+    return data.param_names or PARAMETER_NAMES
+
+
+def _request(data: TrainingSet, options: TrainingOptions) -> dict[str, Any]:
+    """What an artifact is the answer to, as it is recorded."""
+    return to_plain({"options": options, "content_sha256": data.content_sha256()})
+
+
+def _data_configs(h5_path: Path) -> dict[str, Any]:
+    """The options of the stages before, as the file itself states them."""
+    with open_h5(h5_path) as h5:
+        stamps = read_stamps(h5)
+    return {
+        "condense_config": stamps.get("condense"),
+        "cl_config": stamps.get("spectra"),
+        "build_config": stamps.get("training_set"),
+    }
+
+
+def _counted(progress: Progress | None, what: str) -> Callable[[int, int], None] | None:
+    return (lambda done, total: progress(what, done, total)) if progress else None
