@@ -17,7 +17,7 @@ from .app import app
 
 def main() -> None:
     """Run the command line; bad input ends in one line on standard error, never in a traceback."""
-    warnings.showwarning = _show_warning
+    warnings.showwarning = _show_warning  # type: ignore[assignment]
     try:
         app(prog_name="reionemu")
     except ReionemuError as error:

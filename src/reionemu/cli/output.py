@@ -45,12 +45,12 @@ def print_errors(errors: dict[str, Any], held_out: str) -> None:
     with_spread = "coverage_1sigma" in errors
     columns = ["ell", "mean", "median", "95%", "worst"]
     if with_spread:
-        columns += ["error bar", "within 1 sigma", "within 2 sigma"]
-    keys = ["mean", "median", "p95", "max"]
+        columns += ["error bar", "in 1 sigma", "in 2 sigma"]
+    keys = {"mean": 2, "median": 2, "p95": 2, "max": 2}
     if with_spread:
-        keys += ["mean_relative_std", "coverage_1sigma", "coverage_2sigma"]
+        keys |= {"mean_relative_std": 2, "coverage_1sigma": 0, "coverage_2sigma": 0}
     rows = [
-        [f"{ell:.0f}", *(f"{100 * errors[key][i]:.2f}%" for key in keys)]
+        [f"{ell:.0f}", *(f"{100 * errors[key][i]:.{places}f}%" for key, places in keys.items())]
         for i, ell in enumerate(errors["ell"])
     ]
     flattering = "" if held_out == "test" else ", which also chose the weights"
@@ -58,7 +58,7 @@ def print_errors(errors: dict[str, Any], held_out: str) -> None:
         columns, rows, f"Error of the spectrum, {errors['n']} {held_out} simulations{flattering}"
     )
     if with_spread:
-        say("(68% should lie within 1 sigma of the error bar, 95% within 2)")
+        say("(of an honest error bar 68% lie in 1 sigma and 95% in 2)")
 
 
 def print_skipped(skipped: Sequence[Any]) -> None:

@@ -123,11 +123,11 @@ def _label(quantity: str) -> str:
 def _print_one(result: Prediction) -> None:
     columns = ["ell", f"{_label(result.quantity)} [uK^2]"]
     rows = [
-        [f"{ell:.1f}", f"{mean:.5g}"] for ell, mean in zip(result.ell, result.mean, strict=True)
+        [f"{ell:.1f}", f"{mean:#.5g}"] for ell, mean in zip(result.ell, result.mean, strict=True)
     ]
     if result.std is not None:
         columns.append("+-")
-        rows = [[*row, f"{std:.2g}"] for row, std in zip(rows, result.std, strict=True)]
+        rows = [[*row, f"{std:#.2g}"] for row, std in zip(rows, result.std, strict=True)]
     print_table(columns, rows)
 
 

@@ -43,6 +43,7 @@ def run(
 def _suggestion(artifact: Artifact) -> str:
     """A command that predicts at the middle of the training box."""
     box = artifact.info["training_box"]
-    middle = {name.removesuffix("_zre"): sum(ends) / 2 for name, ends in box.items()}
+    names = artifact.info["dataset"]["param_names"]
+    middle = {name.removesuffix("_zre"): sum(box[name]) / 2 for name in names}
     options = " ".join(f"--{name} {value:.2f}" for name, value in middle.items())
     return f"reionemu predict {artifact.path} {options}"

@@ -124,9 +124,9 @@ class _Stages:
             progress_callback=self._callback("condensing"),
         )
         if stats.written == 0:
-            reasons = "; ".join(sim.reason for sim in stats.skipped[:3])
+            why = "; ".join(sim.reason for sim in stats.skipped[:3])
             raise NoUsableSimulationsError(
-                f"none of the {stats.skipped_total} simulations in {paths.raw} is usable: {reasons}",
+                f"none of the {stats.skipped_total} simulations in {paths.raw} is usable: {why}",
                 stats=stats,
             )
         return f"{stats.written} simulations{_left_out(stats.skipped)}", stats.skipped
