@@ -32,6 +32,15 @@ class ReionemuError(Exception):
     def __str__(self) -> str:  # KeyError would quote the message, OSError would drop parts of it
         return str(self.args[0]) if self.args else type(self).__name__
 
+    def __reduce__(self) -> Any:  # errors with facts must come back from worker processes, too
+        return _restored, (type(self), self.args, self.__dict__)
+
+
+def _restored(cls: type[ReionemuError], args: tuple[Any, ...], facts: dict[str, Any]) -> Any:
+    error = cls.__new__(cls, *args)
+    error.__dict__.update(facts)
+    return error
+
 
 class ReionemuWarning(UserWarning):
     """Something the user should know that does not stop the work."""

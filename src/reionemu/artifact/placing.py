@@ -97,14 +97,14 @@ def placing(name: str, root_dir: Path) -> Iterator[tuple[Path, Path]]:
 def recover(final: Path, history: Path) -> None:
     """Undo a replacement that died between moving the old record out and the new one in."""
     note = history / _NOTE
-    try:
-        entry = history / note.read_text().strip()
-    except OSError:
+    if not note.is_file():
         return
-    if not final.exists() and entry.parent == history and entry.is_dir():
-        with contextlib.suppress(OSError):
+    with contextlib.suppress(OSError, ValueError):
+        entry = history / note.read_text().strip()
+        if not final.exists() and entry.parent == history and entry.is_dir():
             os.rename(entry, final)
-    note.unlink(missing_ok=True)
+    with contextlib.suppress(OSError):
+        note.unlink()
 
 
 def _artifact_within(path: Path) -> Path | None:

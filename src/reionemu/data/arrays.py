@@ -60,7 +60,8 @@ def load_training_set(h5_path: Path) -> TrainingSet:
     h5_path = Path(h5_path).expanduser()
     with open_h5(h5_path) as h5:
         group = require_group(h5, "training")
-        X, Y = (_read(group, name).astype(np.float32) for name in ("X", "Y"))
+        with np.errstate(over="ignore"):  # what float32 cannot hold is refused below
+            X, Y = (_read(group, name).astype(np.float32) for name in ("X", "Y"))
         ell = _read(group, "ell").astype(np.float64)
         attrs = dict(group.attrs)
         sim_ids = read_strings(group["sim_ids"]) if "sim_ids" in group else []

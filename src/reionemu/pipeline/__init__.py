@@ -15,7 +15,7 @@ __getattr__, __dir__, __all__ = attach(
         "TrainingOptions": ".options",
         "assess": ".assessment",
         "load_run_options": ".options",
-        "run": ".run",
+        "run": ".stages",
         "train_artifact": ".training",
     },
 )

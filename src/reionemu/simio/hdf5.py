@@ -89,6 +89,8 @@ def _writing(temporary: Path, mode: str) -> Iterator[h5py.File]:
 def explain(path: Path, error: Exception) -> str:
     """In a few words, why HDF5 could not open a file."""
     text = str(error)
+    if not path.exists():
+        return "it is a link to a file that does not exist"
     if path.stat().st_size == 0:
         return "the file is empty"
     if "truncated" in text:

@@ -1,0 +1,5 @@
+"""`python -m reionemu` is the command `reionemu`."""
+
+from .cli import main
+
+main()
