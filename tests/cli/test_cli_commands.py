@@ -129,6 +129,7 @@ def test_predict_one_point(reionemu, saved):
     np.testing.assert_allclose(document["std"], expected.std, rtol=1e-12)
     assert document["units"] == "uK^2"
     table = reionemu("predict", saved, *POINT).out
+    assert "D_ell [uK^2]" in table
     assert f"{expected.ell[0]:.1f}" in table
     assert f"{expected.mean[0]:#.5g}" in table
 

@@ -29,15 +29,19 @@ def print_table(columns: Sequence[str], rows: Sequence[Sequence[str]], title: st
     """A table on standard output, numbers to the right."""
     from rich import box
     from rich.console import Console
+    from rich.markup import escape
     from rich.table import Table
 
-    table = Table(title=title or None, title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False)
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     for i, column in enumerate(columns):
         numeric = bool(rows) and all(_is_number(row[i]) for row in rows)
-        table.add_column(column, justify="right" if numeric else "left")
+        table.add_column(escape(column), justify="right" if numeric else "left")
     for row in rows:
-        table.add_row(*row)
-    Console(highlight=False).print(table)
+        table.add_row(*map(escape, row))
+    console = Console(highlight=False)
+    if title:
+        console.print(title, markup=False)
+    console.print(table)
 
 
 def print_errors(errors: dict[str, Any], held_out: str) -> None:

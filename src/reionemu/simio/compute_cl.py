@@ -120,14 +120,16 @@ def _on_all_cores(
 ) -> Iterator[tuple[str, Spectrum]]:
     """Results of `function(job, config)` in order, with no more jobs in memory than threads need.
 
-    Threads suffice: the FFT and array arithmetic release the interpreter, and reading is serial.
+    Threads suffice: the FFT and array arithmetic release the interpreter. Reading is serial, and
+    takes long enough that more than eight threads would wait for it.
     """
-    workers = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    workers = min(cores or 1, 8)
     with ThreadPoolExecutor(workers) as pool:
         pending: deque[Future] = deque()
         for job in jobs:
             pending.append(pool.submit(function, job, config))
-            if len(pending) > (workers or 1):
+            if len(pending) > workers:
                 yield pending.popleft().result()
         while pending:
             yield pending.popleft().result()

@@ -82,7 +82,7 @@ def _join(optimizer: torch.optim.Optimizer, group: dict[str, Any]) -> nn.Paramet
     if states:
         optimizer.state[flat] = {
             name: torch.cat([state[name].reshape(-1) for state in states])
-            if _per_weight(value, params[0])
+            if _per_weight(name, value)
             else value
             for name, value in states[0].items()
         }
@@ -107,15 +107,16 @@ def _separate(
         if state:
             optimizer.state[p] = {
                 name: _views(value, params)[i].clone()
-                if _per_weight(value, flat)
+                if _per_weight(name, value)
                 else (value.clone() if isinstance(value, torch.Tensor) else value)
                 for name, value in state.items()
             }
     group["params"] = params
 
 
-def _per_weight(value: Any, parameter: torch.Tensor) -> bool:
-    return isinstance(value, torch.Tensor) and value.shape == parameter.shape and value.ndim > 0
+def _per_weight(name: str, value: Any) -> bool:
+    """Whether an entry of the state of the known optimizers has a value for each weight."""
+    return isinstance(value, torch.Tensor) and name != "step"
 
 
 def _views(flat: torch.Tensor, params: list[nn.Parameter]) -> list[torch.Tensor]:
