@@ -8,15 +8,22 @@ of the same name on that host removes.
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import re
 import secrets
 import shutil
 import socket
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from io import FileIO
 from pathlib import Path
 
-from .errors import FileBusyError, MissingFileError, NotEnoughSpaceError
+from .errors import (
+    FileBusyError,
+    MissingFileError,
+    NotEnoughSpaceError,
+    UnreadableFileError,
+)
 
 _HOST = re.sub(r"[^A-Za-z0-9]", "_", socket.gethostname())[:32] or "host"
 _COPY_CHUNK = 64 * 2**20
@@ -119,34 +126,46 @@ def exclusive(path: Path) -> Iterator[None]:
         lock.release()
 
 
-def copy_file(source: Path, target: Path) -> None:
+def copy_file(
+    source: Path, target: Path, progress: Callable[[int, int], None] | None = None
+) -> None:
     """Copy a file by the cheapest means the file system offers.
 
     A clone that shares the data on disk (btrfs, XFS, bcachefs: an instant), else a copy inside
-    the kernel, else one through this process; for the latter two, room is checked for first.
+    the kernel, else one through this process; for the latter two, room is checked for first, and
+    `progress` is called with (bytes copied, bytes in all).
 
     Raises
     ------
     NotEnoughSpaceError
         When the copy would not fit.
     """
-    with open(source, "rb") as reader, open(target, "wb") as writer:
+    with open(source, "rb", buffering=0) as reader, open(target, "wb", buffering=0) as writer:
         if _clone(reader.fileno(), writer.fileno()):
             return
         size = os.fstat(reader.fileno()).st_size
         require_space(target.parent, size, f"a copy of {source}")
-        left = size
-        try:
-            while left > 0:
-                count = min(left, _COPY_CHUNK)
-                copied = os.copy_file_range(reader.fileno(), writer.fileno(), count)
-                if copied == 0:
-                    break
-                left -= copied
-        except (AttributeError, OSError):  # not on this system, or not between these files
-            reader.seek(0)
-            writer.seek(0)
-            shutil.copyfileobj(reader, writer, _COPY_CHUNK)
+        copied = 0
+        while copied < size:
+            copied += _copy_some(reader, writer, min(size - copied, _COPY_CHUNK))
+            if progress:
+                progress(copied, size)
+
+
+def _copy_some(reader: FileIO, writer: FileIO, count: int) -> int:
+    """Copy `count` bytes from where both files stand, inside the kernel if it can."""
+    try:
+        done = os.copy_file_range(reader.fileno(), writer.fileno(), count)
+    except (AttributeError, OSError) as error:  # not on this system, or not between these files
+        if getattr(error, "errno", None) in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+            raise
+        block = memoryview(reader.read(count))
+        done = len(block)
+        while block:
+            block = block[writer.write(block) :]
+    if done == 0:
+        raise UnreadableFileError(f"{reader.name} became shorter while it was copied")
+    return done
 
 
 def require_space(folder: Path, needed: int, what: str) -> None:

@@ -71,7 +71,7 @@ class ParameterBox:
     def outside(self, theta: np.ndarray) -> np.ndarray:
         """Which entries of theta, shape (n, p), lie outside: a boolean array of the same shape.
 
-        The box comes from float32 training arrays, so a millionth of its width is forgiven.
+        The box comes from float32 training arrays, so a millionth of its size is forgiven.
         """
         low, high = np.array(self.low), np.array(self.high)
         slack = 1e-6 * np.maximum(high - low, np.maximum(abs(low), abs(high)))

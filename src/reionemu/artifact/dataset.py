@@ -60,7 +60,8 @@ def dataset_summary(h5_path: Path) -> dict[str, Any]:
         if "training" not in h5:
             return summary
     data = load_training_set(h5_path)
-    names = data.param_names or tuple(f"x{i}" for i in range(data.X.shape[1]))
+    names = data.param_names
+    ranges = ParameterBox.around(names, data.X).to_mapping() if names else None
     return {
         **summary,
         "n_samples": data.X.shape[0],
@@ -72,5 +73,5 @@ def dataset_summary(h5_path: Path) -> dict[str, Any]:
         "y_transform": data.y_transform,
         "eps": data.eps,
         "content_sha256": data.content_sha256(),
-        "parameter_ranges": ParameterBox.around(names, data.X).to_mapping(),
+        "parameter_ranges": ranges,
     }

@@ -73,7 +73,7 @@ def to_plain(value: Any, where: str = "") -> Any:
         if type(value).__name__ in ("device", "dtype"):
             return str(value)
     raise UnrecordableError(
-        f"{where or 'the document'} is a {type(value).__name__}, which cannot be recorded as JSON. "
+        f"{where or 'the document'} is of type {type(value).__name__}, which JSON cannot hold. "
         "Record a number, a string, a list or a dictionary instead"
     )
 

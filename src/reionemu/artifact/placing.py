@@ -96,15 +96,13 @@ def placing(name: str, root_dir: Path) -> Iterator[tuple[Path, Path]]:
 
 def recover(final: Path, history: Path) -> None:
     """Undo a replacement that died between moving the old record out and the new one in."""
-    note = history / _NOTE
-    if not note.is_file():
-        return
-    with contextlib.suppress(OSError, ValueError):
-        entry = history / note.read_text().strip()
-        if not final.exists() and entry.parent == history and entry.is_dir():
-            os.rename(entry, final)
-    with contextlib.suppress(OSError):
-        note.unlink()
+    for note in sorted(history.glob(f".[0-9]*{_NOTE}"), reverse=True):  # the latest first
+        entry = history / note.name[1:].removesuffix(_NOTE)
+        if entry.exists():  # else it is not moved out yet
+            with contextlib.suppress(OSError):
+                if not final.exists():
+                    os.rename(entry, final)
+                note.unlink()
 
 
 def _artifact_within(path: Path) -> Path | None:
@@ -139,20 +137,28 @@ def _put(folder: Path, final: Path, history: Path) -> None:
                     continue
                 if error.errno not in _UNSUPPORTED:
                     raise
-        _move_out(final, entry, history)
-        with contextlib.suppress(OSError):
-            os.rename(folder, final)
-            (history / _NOTE).unlink(missing_ok=True)
+        if _replace_in_two_steps(folder, final, entry):
             return
     raise RecordError(f"could not put a record at {final}: other writers replace it incessantly")
 
 
-def _move_out(final: Path, entry: Path, history: Path) -> None:
-    note = history / _NOTE
-    note.write_text(entry.name)
-    sync_file(note)
-    with contextlib.suppress(FileNotFoundError):
-        os.rename(final, entry)
+def _replace_in_two_steps(folder: Path, final: Path, entry: Path) -> bool:
+    """Move the old record to `entry`, then the new one in; False if another writer was faster."""
+    note = entry.with_name(f".{entry.name}{_NOTE}")
+    note.touch()
+    sync_directory(note.parent)
+    try:
+        with contextlib.suppress(FileNotFoundError):
+            os.rename(final, entry)
+        os.rename(folder, final)
+    except OSError as error:
+        if error.errno not in _TAKEN:
+            raise
+        return False
+    finally:
+        recover(final, entry.parent)
+        note.unlink(missing_ok=True)
+    return True
 
 
 @lru_cache(maxsize=1)

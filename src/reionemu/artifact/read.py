@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import stat
+import warnings
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
@@ -13,7 +15,13 @@ import numpy as np
 
 from ..config import check_keys, require_choice
 from ..data.normalization import Normalizer
-from ..errors import MissingFileError, MissingRecordError, RecordError, ReionemuError
+from ..errors import (
+    MissingFileError,
+    MissingRecordError,
+    RecordError,
+    ReionemuError,
+    ReionemuWarning,
+)
 from ..models.dense import DenseNetwork
 from ..models.emulator import Emulator, Network, Target, TorchNetwork
 from ..models.registry import build_model, complete_options, dense_layers, model_kind
@@ -22,7 +30,7 @@ from .dataset import dataset_summary, file_fingerprint
 from .jsonio import decode
 from .placing import HISTORY, recover
 from .sidecars import decode_checkpoint, decode_normalizers, decode_weights
-from .write import CHECKPOINT, CONFIGS, INFO, NORMALIZERS, RESULTS, WEIGHTS
+from .write import CHECKPOINT, CONFIGS, INFO, NORMALIZERS, RESULTS, SCHEMA_VERSION, WEIGHTS
 
 if TYPE_CHECKING:
     from torch import nn
@@ -132,7 +140,7 @@ class Artifact:
         MissingRecordError (ValueError)
             Naming everything that is needed; its `.fields` are keyword arguments of this method.
         RecordError (ValueError)
-            If the record contradicts itself.
+            If the parts of the record do not fit together.
         """
         facts = _Facts(self)
         names = facts.get("param_names", param_names)
@@ -145,11 +153,16 @@ class Artifact:
         centres = facts.get("ell", ell)
         box = facts.get("bounds", bounds)
         norms = facts.normalizers(normalizers)
+        try:
+            record, weights = self._model_record(options, state_dict)
+        except MissingRecordError as error:
+            if not facts.missing:
+                raise
+            facts.missing.extend(error.fields)
         facts.require_all()
         require_choice("emulator", "y_transform", target["y_transform"], ("ln", "log10", "none"))
         require_choice("emulator", "y_source", target["y_source"], ("dl_ksz", "cl_ksz"))
 
-        record, weights = self._model_record(options, state_dict)
         layers = dense_layers(record)
         network: Network
         if layers is not None:
@@ -207,13 +220,28 @@ class Artifact:
             stored: dict[str, Any] = {}
         else:
             weights, stored = self._weights()
-        record = {**_section(self.configs, "model"), **stored, **options}
+        recorded = _section(self.configs, "model")
+        self._warn_of_contradictions(recorded, stored, options)
+        record = {**recorded, **stored, **options}
         shapes = {name: array.shape for name, array in weights.items()}
         if record.get("class_name"):
             known = model_kind(str(record["class_name"])).option_names
             if known is not None:
                 check_keys(options, ("class_name", *known), f"model {record['class_name']}")
         return complete_options(record, shapes), weights
+
+    def _warn_of_contradictions(
+        self, recorded: Mapping[str, Any], stored: Mapping[str, Any], given: Mapping[str, Any]
+    ) -> None:
+        """What the model itself said when it was saved counts for more than what was written."""
+        for key in (recorded.keys() & stored.keys()) - given.keys():
+            if recorded[key] != stored[key]:
+                warnings.warn(
+                    f"{self.path}: configs.json has model.{key} = {recorded[key]!r}, but the model "
+                    f"that was saved had {stored[key]!r}, which is used",
+                    ReionemuWarning,
+                    stacklevel=5,
+                )
 
     def _weights(self) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
         if "weights" in self._files:
@@ -257,6 +285,7 @@ def load_artifact(path: str | Path) -> Artifact:
         info = folder.json(INFO)
         if info is None:
             raise RecordError(f"{path} is not an artifact: it has no {INFO}")
+        _check_version(info, path)
         files = _section(info, "artifacts")
         contents = {
             key: content
@@ -284,7 +313,10 @@ class _Folder:
     def __init__(self, path: Path) -> None:
         self.path = path
         relative = os.open in os.supports_dir_fd
-        self._descriptor = os.open(path, os.O_RDONLY) if relative else None
+        try:
+            self._descriptor = os.open(path, os.O_RDONLY) if relative else None
+        except FileNotFoundError:
+            raise MissingFileError(f"there is no artifact at {path}") from None
 
     def read(self, name: str) -> bytes | None:
         """Contents of a file in the folder, or None if it is not there."""
@@ -292,9 +324,12 @@ class _Folder:
             file = self.path / name
             return file.read_bytes() if file.is_file() else None
         try:
-            descriptor = os.open(name, os.O_RDONLY, dir_fd=self._descriptor)
+            descriptor = os.open(name, os.O_RDONLY | os.O_NONBLOCK, dir_fd=self._descriptor)
         except FileNotFoundError:
             return None
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            os.close(descriptor)
+            raise RecordError(f"{self.path / name} is not a file")
         with os.fdopen(descriptor, "rb") as handle:
             content = handle.read(_MAX_WEIGHTS_BYTES + 1)
         if len(content) > _MAX_WEIGHTS_BYTES:
@@ -385,6 +420,19 @@ def _section(document: Mapping[str, Any], key: str) -> Mapping[str, Any]:
             f"the record is damaged: {key!r} is not a JSON object but {section!r:.60}"
         )
     return section or {}
+
+
+def _check_version(info: Mapping[str, Any], path: Path) -> None:
+    version = info.get("schema_version")
+    if not isinstance(version, int) or isinstance(version, bool) or version < 1:
+        raise RecordError(f"{path / INFO}: schema_version must be a whole number >= 1")
+    if version > SCHEMA_VERSION:
+        warnings.warn(
+            f"{path} was written by a newer release (schema_version {version}; this one knows "
+            f"{SCHEMA_VERSION}); what it adds is not understood",
+            ReionemuWarning,
+            stacklevel=3,
+        )
 
 
 def _plain_name(name: Any) -> str:

@@ -14,7 +14,7 @@ import numpy as np
 
 from ..data.normalization import Normalizer
 from ..errors import MissingFileError, RecordError
-from ..files import replacing, write_bytes
+from ..files import write_bytes
 
 MAX_ARRAY_BYTES = 2**26
 _STATE_DICT_KEYS = ("state_dict", "model_state_dict", "model")
@@ -92,9 +92,10 @@ def save_model_checkpoint(
     """
     import torch
 
+    buffer = io.BytesIO()
+    torch.save(checkpoint, buffer)
     path = Path(artifact_dir) / filename
-    with replacing(path) as temporary:
-        torch.save(checkpoint, temporary)
+    write_bytes(path, buffer.getvalue())
     return path
 
 

@@ -84,7 +84,7 @@ def make_dataloaders(
     h5_path: Path,
     *,
     split: Mapping[str, float] = DEFAULT_SPLIT,
-    config: DataLoaderConfig | None = None,
+    config: DataLoaderConfig = DataLoaderConfig(),  # noqa: B008 - never changed
 ) -> tuple[dict[str, BatchLoader], dict[str, Normalizer | None], np.ndarray]:
     """Split the training arrays of a file at random and make a loader for each part.
 
@@ -109,7 +109,6 @@ def make_dataloaders(
     ConfigError, DatasetError (ValueError), MissingGroupError (KeyError), FileNotFoundError
         If the fractions are no split, a part is empty, or the file is not usable.
     """
-    config = config or DataLoaderConfig()
     config.validate()
     X, Y, ell = load_training_arrays(h5_path)
     parts = split_indices(len(X), split, config.seed)

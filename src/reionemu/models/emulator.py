@@ -137,8 +137,8 @@ class Emulator:
         n_draws : int
             Dropout draws, at least 2; of no consequence for a deterministic model.
         seed : int
-            Of the dropout masks. The same call gives the same numbers, and a point's prediction
-            does not depend on the other points.
+            Of the dropout masks. The same call gives the same numbers; and, for all models but
+            registered ones with dropout, whatever other points are predicted with it.
 
         Returns
         -------

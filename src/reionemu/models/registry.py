@@ -138,13 +138,14 @@ def _stack_kind(module: str, name: str, *, dropout: bool) -> ModelKind:
     def complete(options: Mapping[str, Any], shapes: Shapes) -> dict[str, Any]:
         # A record may hold more about a model than its class needs to know.
         options = {k: v for k, v in options.items() if k in option_names and v is not None}
-        for field in not_in_weights:
-            if field not in options:
-                raise MissingRecordError(
-                    f"the record does not state the {field} of the {name} (configs.json, "
-                    f"model.{field}) and weights do not tell it; pass {field}=...",
-                    fields=(field,),
-                )
+        missing = tuple(field for field in not_in_weights if field not in options)
+        if missing:
+            raise MissingRecordError(
+                f"the record does not state the {' and '.join(missing)} of the {name} "
+                f"(configs.json, model) and weights do not tell; pass "
+                f"{', '.join(f'{field}=...' for field in missing)}",
+                fields=missing,
+            )
         measured = StackOptions.dimensions_of(shapes)
         for key, value in measured.items():
             if options.get(key, value) != value:

@@ -12,7 +12,7 @@ import numpy as np
 from ..config import require_choice, require_finite
 from ..errors import AlreadyExistsError, ConfigError, DatasetError, NoUsableSimulationsError
 from ..parameters import PARAMETER_NAMES
-from .hdf5 import SkippedSim, edit_h5, open_h5, read_scalar, require_group
+from .hdf5 import SkippedSim, edit_h5, find_group, open_h5, read_scalar, require_group, reserve
 from .stamps import options_of, write_stamp
 
 Y_SOURCES = ("dl_ksz", "cl_ksz")
@@ -138,7 +138,7 @@ def build_training_arrays(
         skipped = []
         for name in names:
             try:
-                _collect(arrays, sims[name], name, config)
+                _collect(arrays, sims, name, config)
             except _Unusable as problem:
                 category, reason = problem.args
                 skipped.append(SkippedSim(name, category, reason))
@@ -150,7 +150,7 @@ def build_training_arrays(
             stats=stats,
         )
     X = np.array(arrays.X, dtype=np.float32).reshape(len(arrays.X), len(config.param_names))
-    Y = transform(np.array(arrays.y), config.y_transform, config.eps).astype(np.float32)
+    Y = np.array(arrays.y)
     sim_ids = np.array(arrays.sims, dtype=object)
     return X, Y, arrays.ell, sim_ids, np.array(config.param_names, dtype=object), stats
 
@@ -210,6 +210,7 @@ def write_training_set(h5_path: Path, config: BuildXYConfig, *, overwrite: bool)
 def write_training(h5: h5py.File, built: tuple, config: BuildXYConfig) -> None:
     """Store what `build_training_arrays` returned as /training of an open file."""
     X, Y, ell, sim_ids, param_names, stats = built
+    reserve(h5, X, Y, ell, sim_ids, param_names)
     if _GROUP in h5:
         del h5[_GROUP]
     group = h5.create_group(_GROUP)
@@ -240,18 +241,18 @@ def counts(stats: BuildStats) -> dict[str, int]:
     return {name: value for name, value in asdict(stats).items() if name != "skipped"}
 
 
-def _collect(arrays: _Arrays, sim: h5py.Group, name: str, config: BuildXYConfig) -> None:
-    params = sim.get(config.params_group)
+def _collect(arrays: _Arrays, sims: h5py.Group, name: str, config: BuildXYConfig) -> None:
+    params = find_group(sims, f"{name}/{config.params_group}")
     absent = [p for p in config.param_names if params is None or p not in params]
     if absent:
         raise _Unusable("missing_params", f"{config.params_group}/{absent[0]} is not there")
-    cl = sim.get(config.cl_group)
+    cl = find_group(sims, f"{name}/{config.cl_group}")
     if cl is None or "ell" not in cl or config.y_source not in cl:
         raise _Unusable("missing_cl", f"{config.cl_group}/{config.y_source} is not there")
     try:
         x = np.array([read_scalar(params, p) for p in config.param_names])
-        ell, y = np.asarray(cl["ell"][()], float), np.asarray(cl[config.y_source][()], float)
-    except (DatasetError, TypeError) as error:
+        ell, y = _read_numbers(cl, "ell"), _read_numbers(cl, config.y_source)
+    except DatasetError as error:
         raise _Unusable("non_finite", str(error)) from None
     reference = arrays.ell if arrays.ell is not None else ell
     if ell.shape != reference.shape or y.shape != ell.shape or not np.allclose(ell, reference):
@@ -262,10 +263,21 @@ def _collect(arrays: _Arrays, sim: h5py.Group, name: str, config: BuildXYConfig)
     if not (np.isfinite(x).all() and np.isfinite(y).all() and np.isfinite(ell).all() and ell.size):
         bad = [p for p, value in zip(config.param_names, x, strict=True) if not np.isfinite(value)]
         raise _Unusable("non_finite", f"{', '.join(bad) or config.y_source} is not finite")
+    with np.errstate(over="ignore"):
+        target = transform(y, config.y_transform, config.eps).astype(np.float32)
+    if not np.isfinite(target).all():
+        raise _Unusable("non_finite", f"{config.y_source} is not finite once transformed")
     arrays.ell = reference
     arrays.X.append(x)
-    arrays.y.append(y)
+    arrays.y.append(target)
     arrays.sims.append(name)
+
+
+def _read_numbers(group: h5py.Group, name: str) -> np.ndarray:
+    dataset = group[name]
+    if not isinstance(dataset, h5py.Dataset) or dataset.dtype.kind not in "fiu":
+        raise DatasetError(f"{dataset.name} should hold real numbers")
+    return np.asarray(dataset[()], dtype=np.float64)
 
 
 def _count(total: int, skipped: list[SkippedSim]) -> BuildStats:

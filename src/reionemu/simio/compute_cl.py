@@ -14,7 +14,8 @@ import numpy as np
 from ..errors import MapError
 from ..spectra import ClConfig, Spectrum, check_map, flat_sky_spectrum
 from .condense_h5 import ProgressCallback
-from .hdf5 import edit_h5, open_h5, read_scalar, require_group
+from .hdf5 import edit_h5, find_group, open_h5, read_scalar, require_group, reserve
+from .raw import MAX_ELEMENTS
 from .stamps import options_of, read_stamps, write_stamp
 
 _GROUP = "cl"
@@ -58,7 +59,7 @@ def add_cl_to_condensed_h5(
     h5_path = Path(h5_path).expanduser()
     with open_h5(h5_path) as h5:
         sims = require_group(h5, config.sims_group)
-        todo = [name for name in sims if config.overwrite or _GROUP not in sims[name]]
+        todo = [name for name in sims if config.overwrite or f"{name}/{_GROUP}" not in sims]
         total = len(sims)
     if not todo:
         return 0
@@ -80,6 +81,7 @@ def write_spectra(
     sims = h5[config.sims_group]
     jobs = ((name, *_read_map(sims, name)) for name in names)
     for done, (name, spectrum) in enumerate(_on_all_cores(_spectrum_of, jobs, config), start=1):
+        reserve(h5, spectrum.ell, spectrum.cl, spectrum.dl, spectrum.dcl)
         if _GROUP in sims[name]:
             del sims[name][_GROUP]
         group = sims[name].create_group(_GROUP)
@@ -92,15 +94,18 @@ def write_spectra(
 def _read_map(sims: h5py.Group, name: str) -> tuple[np.ndarray, float, float]:
     """Map [dT/T], side [rad] and mean temperature [K] of one simulation."""
     try:
-        output = require_group(sims[name], "output")
-        if "ksz_map" not in output:
+        output = find_group(sims, f"{name}/output")
+        dataset = None if output is None else output.get("ksz_map")
+        if output is None or not isinstance(dataset, h5py.Dataset):
             raise MapError("it has no output/ksz_map")
+        if dataset.size is None or dataset.size > MAX_ELEMENTS:
+            raise MapError(f"its output/ksz_map claims the shape {dataset.shape}")
         theta, tcmb = read_scalar(output, "theta_max_ksz"), read_scalar(output, "Tcmb0")
         if not tcmb > 0:
             raise MapError(f"output/Tcmb0 must be a positive temperature, not {tcmb}")
-        return output["ksz_map"][()], theta, tcmb
+        return dataset[()], theta, tcmb
     except (MapError, OSError, ValueError) as error:
-        raise MapError(f"sim {name!r} of {sims.file.filename}: {error}") from None
+        raise MapError(f"sim {name!r}: {error}") from None
 
 
 def _spectrum_of(

@@ -12,7 +12,7 @@ import h5py
 
 from ..errors import AlreadyExistsError, MissingFileError, NoUsableSimulationsError
 from . import raw
-from .hdf5 import SkippedSim, create_h5
+from .hdf5 import SkippedSim, create_h5, reserve
 from .stamps import inventory, options_of, write_stamp
 
 ProgressCallback = Callable[[int, int], None]
@@ -134,6 +134,7 @@ def condense_sim_root(
             except raw.UnusableSimError as error:
                 skipped.append(SkippedSim(folder.name, error.category, str(error)))
             else:
+                reserve(h5, *sim.params.values(), *sim.output.values())
                 _write_sim(sims.create_group(folder.name), sim)
             if progress_callback:
                 progress_callback(done, len(folders))

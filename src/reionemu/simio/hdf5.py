@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import errno
+import functools
+import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -54,36 +57,106 @@ def open_h5(path: Path) -> Iterator[h5py.File]:
 
 @contextlib.contextmanager
 def create_h5(path: Path) -> Iterator[h5py.File]:
-    """Make a new file at `path`, which appears there, whole, when the block ends well."""
-    with files.exclusive(path), files.replacing(path) as temporary, _writing(temporary, "w") as h5:
-        yield h5
+    """Make a new file at `path`, which appears there, whole, when the block ends well.
+
+    Before the block writes anything, it calls `reserve`.
+    """
+    with files.exclusive(path), _no_room(path), files.replacing(path) as temporary:
+        temporary.write_bytes(_empty_file())
+        with _writing(temporary) as h5:
+            yield h5
 
 
 @contextlib.contextmanager
 def edit_h5(path: Path) -> Iterator[h5py.File]:
-    """Change a file: the block works on a copy, which takes the file's place when it ends well."""
+    """Change a file: the block works on a copy, which takes the file's place when it ends well.
+
+    Before the block writes anything, it calls `reserve`.
+    """
     with open_h5(path):
         pass
-    with files.exclusive(path), files.replacing(path) as temporary:
+    with files.exclusive(path), _no_room(path), files.replacing(path) as temporary:
         files.copy_file(Path(path), temporary)
-        with _writing(temporary, "r+") as h5:
+        with _writing(temporary) as h5:
             yield h5
+
+
+def reserve(h5: h5py.File, *values: Any) -> None:
+    """Claim room on the disk for values about to be written to an open file.
+
+    HDF5 does not survive a failed write: what it could not write it tries again, and fails again,
+    when objects and the file are closed, until the process crashes. So the file system is asked
+    for the room first, by means that fail in an orderly way.
+
+    Raises
+    ------
+    NotEnoughSpaceError
+    """
+    size = sum(_size(value) + _OVERHEAD for value in values)
+    _claim(h5.id.get_vfd_handle(), h5.id.get_filesize(), size + _SLACK, Path(h5.filename).parent)
+
+
+_OVERHEAD = 2**12
+"""Bytes a group or dataset takes beside its data; a few hundred in fact."""
+
+_SLACK = 2**19
+"""Bytes claimed beyond what is about to be written, for the metadata of the whole file."""
+
+_NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
 @contextlib.contextmanager
-def _writing(temporary: Path, mode: str) -> Iterator[h5py.File]:
-    """Open for writing; HDF5's word for a full disk becomes NotEnoughSpaceError."""
+def _writing(temporary: Path) -> Iterator[h5py.File]:
+    """Open for writing, with some room claimed that is given back in the end."""
+    with open(temporary, "r+b") as raw:
+        _claim(raw.fileno(), temporary.stat().st_size, _SLACK, temporary.parent)
+    with h5py.File(temporary, "r+") as h5:
+        yield h5
+        h5.flush()
+        size = h5.id.get_filesize()
+    os.truncate(temporary, min(size, temporary.stat().st_size))
+
+
+def _claim(descriptor: int, start: int, size: int, folder: Path) -> None:
+    """Have `size` bytes from `start` of an open file allocated, where the system can do that."""
     try:
-        with h5py.File(temporary, mode) as h5:
-            yield h5
-            h5.flush()
-    except (OSError, RuntimeError) as error:
-        if any(sign in str(error) for sign in ("No space left", "errno = 28", "errno = 27")):
-            raise NotEnoughSpaceError(
-                f"no room left in {temporary.parent} while writing; nothing there was changed. "
-                "Free some space, or work on another disk"
-            ) from None
-        raise
+        os.posix_fallocate(descriptor, start, size)
+    except AttributeError:  # not on this system
+        files.require_space(folder, size, "what is to be written")
+    except OSError as error:
+        if error.errno not in (errno.EOPNOTSUPP, errno.EINVAL, errno.ENOSYS):
+            raise
+        files.require_space(folder, size, "what is to be written")
+
+
+@contextlib.contextmanager
+def _no_room(path: Path) -> Iterator[None]:
+    """Whatever the system says when a disk is full or a quota used up, said clearly."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in _NO_ROOM:
+            raise
+        raise NotEnoughSpaceError(
+            f"no room left to write {path} ({os.strerror(error.errno)}); it is as it was. "
+            "Free some space, or work on another disk"
+        ) from None
+
+
+def _size(value: Any) -> int:
+    """Bytes that a value takes in a file; text is stored apart, with a pointer to each piece."""
+    array = np.asarray(value)
+    if array.dtype.kind == "O":
+        return sum(len(str(item).encode()) + 48 for item in array.ravel())
+    return array.nbytes
+
+
+@functools.cache
+def _empty_file() -> bytes:
+    """The bytes of an HDF5 file with nothing in it."""
+    with h5py.File("empty", "w", driver="core", backing_store=False) as h5:
+        h5.flush()
+        return h5.id.get_file_image()
 
 
 def explain(path: Path, error: Exception) -> str:
@@ -110,6 +183,12 @@ def require_group(parent: h5py.Group, name: str) -> h5py.Group:
             f"{parent.file.filename}: there is no group {parent.name.rstrip('/')}/{name}"
         )
     return group
+
+
+def find_group(parent: h5py.Group, path: str) -> h5py.Group | None:
+    """The group at `path` under `parent`; None where there is none, or something else."""
+    found = parent.get(path)
+    return found if isinstance(found, h5py.Group) else None
 
 
 def read_scalar(group: h5py.Group, name: str) -> float:

@@ -36,12 +36,18 @@ def small_model_settings(model: nn.Module, optimizer: torch.optim.Optimizer) -> 
             torch.set_num_threads(threads)
 
 
+class _Flat(nn.Parameter):
+    """All parameters of a group as one vector, which theirs are views of."""
+
+
 def zero_gradients(optimizer: torch.optim.Optimizer) -> None:
-    """Set gradients to zero in place, so that they remain views of a flat one."""
+    """Forget gradients; flat ones are set to zero in place, as others are views of them."""
     for group in optimizer.param_groups:
         for p in group["params"]:
-            if p.grad is not None:
-                p.grad.zero_()
+            if isinstance(p, _Flat):
+                p.grad.zero_()  # type: ignore[union-attr]
+            else:
+                p.grad = None
 
 
 @contextlib.contextmanager
@@ -49,8 +55,9 @@ def flattened(optimizer: torch.optim.Optimizer) -> Iterator[None]:
     """Within the block, each parameter group of the optimizer is one flat tensor.
 
     The model's parameters and their gradients are views of it. When the block ends, group, state
-    and parameters are as if nothing had happened but the steps. Optimizers that are not known to
-    treat weights one by one, and groups not on a CPU, are left alone.
+    and parameters are as if nothing had happened but the steps. Left alone are optimizers that are
+    not known to treat weights one by one, groups not on a CPU, and groups in which a parameter has
+    no gradient: before the first step, or because the loss does not depend on it.
     """
     groups = [group for group in optimizer.param_groups if _may_flatten(optimizer, group)]
     originals = [(group, list(group["params"])) for group in groups]
@@ -67,7 +74,7 @@ def _may_flatten(optimizer: torch.optim.Optimizer, group: dict[str, Any]) -> boo
     if type(optimizer) not in _ELEMENTWISE or len(params) < 2:
         return False
     alike = all(
-        p.is_cpu and p.requires_grad and p.is_leaf and p.dtype == params[0].dtype for p in params
+        p.is_cpu and p.grad is not None and p.is_leaf and p.dtype == params[0].dtype for p in params
     )
     steps = {float(optimizer.state[p].get("step", 0)) for p in params if p in optimizer.state}
     known = [p in optimizer.state for p in params]
@@ -76,7 +83,7 @@ def _may_flatten(optimizer: torch.optim.Optimizer, group: dict[str, Any]) -> boo
 
 def _join(optimizer: torch.optim.Optimizer, group: dict[str, Any]) -> nn.Parameter:
     params = group["params"]
-    flat = nn.Parameter(torch.cat([p.detach().reshape(-1) for p in params]))
+    flat = _Flat(torch.cat([p.detach().reshape(-1) for p in params]))
     flat.grad = torch.zeros_like(flat)
     states = [optimizer.state.pop(p) for p in params if p in optimizer.state]
     if states:

@@ -51,9 +51,9 @@ def kfold_cross_validate(
     model_builder: Callable[[], nn.Module],
     optimizer_builder: Callable[[nn.Module], torch.optim.Optimizer],
     loss_fn: Metric,
-    kfold_config: KFoldConfig | None = None,
-    dl_config: DataLoaderConfig | None = None,
-    fit_config: FitConfig | None = None,
+    kfold_config: KFoldConfig = KFoldConfig(),  # noqa: B008 - never changed
+    dl_config: DataLoaderConfig = DataLoaderConfig(),  # noqa: B008
+    fit_config: FitConfig = FitConfig(),  # noqa: B008
     on_fold: Callable[[int, int], None] | None = None,
 ) -> dict[str, Any]:
     """Train and validate a fresh model on each fold.
@@ -85,9 +85,6 @@ def kfold_cross_validate(
     ConfigError, DatasetError (ValueError), MissingGroupError (KeyError), FileNotFoundError
         If there are fewer rows than folds, or the file is not usable.
     """
-    kfold_config = kfold_config or KFoldConfig()
-    dl_config = dl_config or DataLoaderConfig()
-    fit_config = fit_config or FitConfig()
     kfold_config.validate()
     X, Y, ell = load_training_arrays(h5_path)
 

@@ -205,9 +205,12 @@ def run_epochs(
                 best_loss, best_epoch = values["val_loss"], epoch
                 if keep_best:
                     best_state = {k: v.detach().clone() for k, v in model.state_dict().items()}
-            if on_epoch:
-                stack.close()  # a callback sees model and optimizer as they are documented
-                on_epoch(epoch, values)
+            if on_epoch or epoch == 1:
+                # A callback sees model and optimizer as they are documented; and only after a
+                # first epoch is it known which parameters have gradients.
+                stack.close()
+                if on_epoch:
+                    on_epoch(epoch, values)
                 stack.enter_context(small_model_settings(model, optimizer))
             if (
                 patience is not None

@@ -86,6 +86,8 @@ def train_four_param_tune(
 
     sizes = {"input_dim": X.shape[1], "output_dim": Y.shape[1]}
     build = build_mc_dropout_model if "dropout_rate" in config else build_four_param_model
+    if config.get("seed") is not None:
+        torch.manual_seed(config["seed"])
     model = build({**sizes, **config})
     device = resolve_device(config.get("device", "auto"))
     model.to(device)
@@ -157,7 +159,8 @@ def run_tune_four_param(
     Returns
     -------
     ray.tune.ResultGrid
-        `.get_best_result()` has the lowest validation loss.
+        `.get_best_result()` has the lowest validation loss. A trial that diverged is in it with
+        the error that ended it.
 
     Raises
     ------
