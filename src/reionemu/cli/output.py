@@ -100,7 +100,7 @@ class ProgressLine:
         elif now - self._shown >= self.INTERVAL or self._shown == self._started:
             self._shown = now
             left = (now - self._started) * (total - done) / max(done, 1)
-            say(f"{what}: {done} of {total}, about {left:.0f} s left")
+            say(f"{what}: {100 * done / max(total, 1):.0f}%, about {left:.0f} s left")
 
     def _update_bar(self, what: str, done: int, total: int) -> None:
         from rich.console import Console

@@ -25,6 +25,7 @@ def spectra(
             h5_path,
             config=ClConfig(nbins=nbins, ell_cut=ell_cut, overwrite=overwrite),
             progress_callback=lambda done, total: line("computing spectra", done, total),
+            copy_callback=lambda done, total: line("copying the file", done, total),
         )
     if json:
         print_json({"path": h5_path, "updated": n})

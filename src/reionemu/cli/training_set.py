@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from .output import JsonOption, print_json, print_skipped
+from .output import JsonOption, print_json, print_skipped, progress_line
 
 
 def training_set(
@@ -23,7 +23,13 @@ def training_set(
     from ..simio.build_xy import counts, write_training_set
 
     config = BuildXYConfig(y_source=y_source, y_transform=y_transform, eps=eps)
-    stats = write_training_set(h5_path, config, overwrite=overwrite)
+    with progress_line() as line:
+        stats = write_training_set(
+            h5_path,
+            config,
+            overwrite=overwrite,
+            copy_callback=lambda done, total: line("copying the file", done, total),
+        )
     print_skipped(stats.skipped)
     if json:
         print_json({"path": h5_path, **counts(stats)})

@@ -136,13 +136,16 @@ class _Stages:
             self.options.paths.dataset,
             config=self.options.spectra,
             progress_callback=self._callback("computing spectra"),
+            copy_callback=self._callback("copying the file"),
         )
         return f"{n} computed", ()
 
     def training_set(self) -> tuple[str, tuple[SkippedSim, ...]]:
         dataset = self.options.paths.dataset
         config = self.options.training_set
-        stats = write_training_set(dataset, config, overwrite=True)
+        stats = write_training_set(
+            dataset, config, overwrite=True, copy_callback=self._callback("copying the file")
+        )
         line = f"{stats.processed} simulations, {_shape(dataset)}{_left_out(stats.skipped)}"
         return line, stats.skipped
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
@@ -11,6 +12,7 @@ import numpy as np
 
 from ..config import require_choice, require_finite
 from ..errors import AlreadyExistsError, ConfigError, DatasetError, NoUsableSimulationsError
+from ..files import exclusive
 from ..parameters import PARAMETER_NAMES
 from .hdf5 import SkippedSim, edit_h5, find_group, open_h5, read_scalar, require_group, reserve
 from .stamps import options_of, write_stamp
@@ -145,8 +147,8 @@ def build_training_arrays(
     stats = _count(len(names), skipped)
     if arrays.ell is None:
         raise NoUsableSimulationsError(
-            f"no usable simulation in {h5_path}: {_summary(stats)}. Run the spectra stage first "
-            "if spectra are missing",
+            f"no usable simulation in {h5_path}: {_summary(stats)}"
+            + ("; run the spectra stage first" if stats.skipped_missing_cl else ""),
             stats=stats,
         )
     X = np.array(arrays.X, dtype=np.float32).reshape(len(arrays.X), len(config.param_names))
@@ -194,16 +196,23 @@ def build_and_write_training(
     return write_training_set(h5_path, config, overwrite=overwrite).processed
 
 
-def write_training_set(h5_path: Path, config: BuildXYConfig, *, overwrite: bool) -> BuildStats:
-    """`build_and_write_training`, telling what was skipped."""
+def write_training_set(
+    h5_path: Path,
+    config: BuildXYConfig,
+    *,
+    overwrite: bool,
+    copy_callback: Callable[[int, int], None] | None = None,
+) -> BuildStats:
+    """`build_and_write_training`, telling what was skipped and how the copy goes."""
     h5_path = Path(h5_path).expanduser()
-    with open_h5(h5_path) as h5:
-        if _GROUP in h5 and not overwrite:
-            raise AlreadyExistsError(f"{h5_path} already holds /training, and overwrite=False")
-    built = build_training_arrays(h5_path, config=config)
-    with edit_h5(h5_path) as h5:
-        write_training(h5, built, config)
-        write_stamp(h5, "training_set", options_of(config))
+    with exclusive(h5_path):
+        with open_h5(h5_path) as h5:
+            if _GROUP in h5 and not overwrite:
+                raise AlreadyExistsError(f"{h5_path} already holds /training, and overwrite=False")
+        built = build_training_arrays(h5_path, config=config)
+        with edit_h5(h5_path, copy_callback) as h5:
+            write_training(h5, built, config)
+            write_stamp(h5, "training_set", options_of(config))
     return built[-1]
 
 

@@ -12,6 +12,7 @@ import h5py
 import numpy as np
 
 from ..errors import MapError
+from ..files import exclusive
 from ..spectra import ClConfig, Spectrum, check_map, flat_sky_spectrum
 from .condense_h5 import ProgressCallback
 from .hdf5 import edit_h5, find_group, open_h5, read_scalar, require_group, reserve
@@ -26,6 +27,7 @@ def add_cl_to_condensed_h5(
     *,
     config: ClConfig = ClConfig(),  # noqa: B008 - frozen
     progress_callback: ProgressCallback | None = None,
+    copy_callback: ProgressCallback | None = None,
 ) -> int:
     """Compute and store the spectrum of every simulation in a condensed file.
 
@@ -43,6 +45,8 @@ def add_cl_to_condensed_h5(
     config : ClConfig
     progress_callback : callable, optional
         Called with (simulations done, simulations in all) after each one.
+    copy_callback : callable, optional
+        Called with (bytes copied, bytes in all) while the file is copied.
 
     Returns
     -------
@@ -57,16 +61,17 @@ def add_cl_to_condensed_h5(
         Naming the simulation, if a spectrum cannot be made of a map. Nothing is changed then.
     """
     h5_path = Path(h5_path).expanduser()
-    with open_h5(h5_path) as h5:
-        sims = require_group(h5, config.sims_group)
-        todo = [name for name in sims if config.overwrite or f"{name}/{_GROUP}" not in sims]
-        total = len(sims)
-    if not todo:
-        return 0
-    with edit_h5(h5_path) as h5:
-        write_spectra(h5, config, todo, total, progress_callback)
-        alike = len(todo) == total or read_stamps(h5).get("spectra") == options_of(config)
-        write_stamp(h5, "spectra", options_of(config) if alike else None)
+    with exclusive(h5_path):
+        with open_h5(h5_path) as h5:
+            sims = require_group(h5, config.sims_group)
+            todo = [name for name in sims if config.overwrite or f"{name}/{_GROUP}" not in sims]
+            total = len(sims)
+        if not todo:
+            return 0
+        with edit_h5(h5_path, copy_callback) as h5:
+            write_spectra(h5, config, todo, total, progress_callback)
+            alike = len(todo) == total or read_stamps(h5).get("spectra") == options_of(config)
+            write_stamp(h5, "spectra", options_of(config) if alike else None)
     return len(todo)
 
 

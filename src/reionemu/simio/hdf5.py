@@ -6,7 +6,7 @@ import contextlib
 import errno
 import functools
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -68,15 +68,16 @@ def create_h5(path: Path) -> Iterator[h5py.File]:
 
 
 @contextlib.contextmanager
-def edit_h5(path: Path) -> Iterator[h5py.File]:
+def edit_h5(
+    path: Path, copy_callback: Callable[[int, int], None] | None = None
+) -> Iterator[h5py.File]:
     """Change a file: the block works on a copy, which takes the file's place when it ends well.
 
-    Before the block writes anything, it calls `reserve`.
+    The caller has `files.exclusive(path)`, and calls `reserve` before it writes anything.
+    `copy_callback` is called with (bytes copied, bytes in all), where a copy takes time.
     """
-    with open_h5(path):
-        pass
-    with files.exclusive(path), _no_room(path), files.replacing(path) as temporary:
-        files.copy_file(Path(path), temporary)
+    with _no_room(path), files.replacing(path) as temporary:
+        files.copy_file(Path(path), temporary, copy_callback)
         with _writing(temporary) as h5:
             yield h5
 

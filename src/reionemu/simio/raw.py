@@ -71,7 +71,10 @@ def read_sim(folder: Path, *, require_both: bool = True) -> RawSim:
         `missing_obs_pk` when either file is absent or cannot be opened, `read_error` when a value
         cannot be read, `validation_error` when no spectrum can be made of the map.
     """
-    obs, pk, notes = _find_files(folder)
+    try:
+        obs, pk, notes = _find_files(folder)
+    except OSError as error:
+        raise UnusableSimError(MISSING, f"{folder} cannot be listed: {error.strerror}") from None
     if require_both and (obs is None or pk is None):
         lacking = " and no ".join(
             name for name, path in (("obs grids file", obs), ("pk arrays file", pk)) if not path

@@ -10,6 +10,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -48,7 +49,7 @@ def inventory(folders: list[Path]) -> str:
     """A hash of the names, sizes and times of all files of raw simulations."""
     digest = hashlib.sha256()
     for folder in folders:
-        for path in sorted(folder.iterdir()):
+        for path in sorted(folder.iterdir() if os.access(folder, os.R_OK) else ()):
             status = path.stat() if path.exists() else path.lstat()
             line = f"{folder.name}/{path.name} {status.st_size} {status.st_mtime_ns}\n"
             digest.update(line.encode("utf-8", "surrogateescape"))
