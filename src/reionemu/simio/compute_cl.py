@@ -119,7 +119,8 @@ def _spectrum_of(
     name, delta_t, theta, tcmb = job
     try:
         # In this order, and in the precision of the map: what published spectra were made with.
-        temperature = check_map(delta_t, theta) * tcmb * 1e6
+        temperature = check_map(delta_t, theta) * tcmb
+        temperature *= 1e6
         return name, flat_sky_spectrum(temperature, theta, config)
     except MapError as error:
         raise MapError(f"sim {name!r}: {error}") from None

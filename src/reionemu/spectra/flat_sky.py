@@ -3,14 +3,16 @@
 For a map of N x N pixels and side theta, the modes are l = 2 pi f. In units of the fundamental
 mode l_min = 2 pi / theta they are pairs of whole numbers, so everything about which mode falls in
 which bin depends on N alone: it is worked out once and cached.
-One map then costs a multiplication by the window, one real FFT and one weighted bincount.
+One map then costs a multiplication by the window, one real FFT and one sparse matrix product.
 """
 
 from __future__ import annotations
 
 import itertools
+import threading
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import Any
 
 import numpy as np
 
@@ -159,20 +161,15 @@ class FlatSkyPlan:
     def fine_sums(self, temperature: np.ndarray) -> np.ndarray:
         """Sum of |FFT(T w)|^2 over the modes of each narrow bin, shape (N//2,).
 
-        The zero mode is in no bin, so the mean of the windowed map need not be removed. A real
-        FFT holds one of each pair of conjugate modes, and both of those in the columns l_x = 0
-        and, for even N, l_x = N/2.
+        The zero mode is in no bin, so the mean of the windowed map need not be removed.
         """
-        from scipy import fft
-
-        grid = self.grid
-        modes = fft.rfft2(temperature * grid.window, workers=1, overwrite_x=True)
-        power = modes.real**2
-        power += modes.imag**2
-        sums = 2 * _sum_by(grid.half_index.ravel(), power.ravel(), grid.n_fine)
-        for column in {0, power.shape[1] - 1} if grid.n_pixels % 2 == 0 else {0}:
-            sums -= _sum_by(grid.half_index[:, column], power[:, column], grid.n_fine)
-        return sums
+        grid, work = self.grid, _workspace(self.grid.n_pixels)
+        np.multiply(temperature, grid.window, out=work.windowed)
+        np.fft.rfft2(work.windowed, out=work.modes)
+        np.square(work.modes.real, out=work.power)
+        np.square(work.modes.imag, out=work.squares)
+        work.power += work.squares
+        return grid.summation @ work.power.ravel()
 
     def standard_deviation(self, fine_power: np.ndarray) -> np.ndarray:
         """Standard deviation of the binned mean power, in the units of `fine_power` per mode.
@@ -207,8 +204,9 @@ def fine_centres(n_pixels: int, theta: float) -> np.ndarray:
 class _ModeGrid:
     """What depends on the number of pixels alone.
 
-    `index` (N, N) is the narrow bin of each mode, `n_fine` for modes in none; `half_index` is its
-    part that a real FFT computes, (N, N//2 + 1); `fine_modes` (n_fine,) counts modes.
+    `index` (N, N) is the narrow bin of each mode, `n_fine` for modes in none; `fine_modes`
+    (n_fine,) counts modes; `summation` is the sparse matrix (n_fine, N (N//2 + 1)) that sums the
+    output of a real FFT over bins.
     """
 
     n_pixels: int
@@ -217,8 +215,8 @@ class _ModeGrid:
     window: np.ndarray
     mean_square_window: float
     index: np.ndarray
-    half_index: np.ndarray
     fine_modes: np.ndarray
+    summation: Any
 
 
 @lru_cache(maxsize=4)
@@ -234,9 +232,50 @@ def _mode_grid(n_pixels: int) -> _ModeGrid:
         window=window,
         mean_square_window=float(np.mean(window**2)),
         index=index,
-        half_index=np.ascontiguousarray(index[:, : n_pixels // 2 + 1]),
         fine_modes=np.bincount(index.ravel(), minlength=n_fine + 1)[:n_fine],
+        summation=_summation(index, n_fine),
     )
+
+
+def _summation(index: np.ndarray, n_fine: int) -> Any:
+    """Which outputs of a real FFT are summed into which bin.
+
+    A real FFT holds one of each pair of conjugate modes, which counts twice, but both of those in
+    the columns l_x = 0 and, for even N, l_x = N/2.
+    """
+    from scipy.sparse import csr_array
+
+    n_pixels = len(index)
+    half = index[:, : n_pixels // 2 + 1]
+    weight = np.full(half.shape, 2.0)
+    weight[:, 0] = 1.0
+    if n_pixels % 2 == 0:
+        weight[:, -1] = 1.0
+    flat = half.ravel()
+    used = np.flatnonzero(flat < n_fine)
+    shape = (n_fine, flat.size)
+    return csr_array((weight.ravel()[used], (flat[used], used)), shape=shape)
+
+
+class _Workspace:
+    """Arrays that a transform writes to: new ones for each map would cost more than the work."""
+
+    def __init__(self, n_pixels: int) -> None:
+        self.windowed = np.empty((n_pixels, n_pixels))
+        self.modes = np.empty((n_pixels, n_pixels // 2 + 1), dtype=np.complex128)
+        self.power = np.empty(self.modes.shape)
+        self.squares = np.empty(self.modes.shape)
+
+
+_of_thread = threading.local()
+
+
+def _workspace(n_pixels: int) -> _Workspace:
+    """This thread's arrays for maps of that size."""
+    kept = getattr(_of_thread, "workspace", None)
+    if kept is None or len(kept.windowed) != n_pixels:
+        kept = _of_thread.workspace = _Workspace(n_pixels)
+    return kept
 
 
 def _fine_index(n_pixels: int) -> np.ndarray:
