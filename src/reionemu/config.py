@@ -5,10 +5,26 @@ from __future__ import annotations
 import dataclasses
 import difflib
 import math
+import sys
 from collections.abc import Collection, Mapping
 from typing import Any, TypeVar
 
 from .errors import ConfigError
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
+__all__ = [
+    "check_keys",
+    "from_mapping",
+    "nearest",
+    "require_choice",
+    "require_finite",
+    "require_int",
+    "tomllib",
+]
 
 T = TypeVar("T")
 

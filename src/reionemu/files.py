@@ -14,6 +14,7 @@ import re
 import secrets
 import shutil
 import socket
+import warnings
 from collections.abc import Callable, Iterator
 from io import FileIO
 from pathlib import Path
@@ -22,10 +23,20 @@ from .errors import (
     FileBusyError,
     MissingFileError,
     NotEnoughSpaceError,
+    ReionemuWarning,
     UnreadableFileError,
 )
 
-_HOST = re.sub(r"[^A-Za-z0-9]", "_", socket.gethostname())[:32] or "host"
+
+def _host() -> str:
+    """What tells processes of one number apart: the machine and, in containers, the namespace."""
+    name = re.sub(r"[^A-Za-z0-9]", "_", socket.gethostname())[:32] or "host"
+    with contextlib.suppress(OSError):
+        return f"{name}_{os.stat('/proc/self/ns/pid').st_ino}"
+    return name
+
+
+_HOST = _host()
 _COPY_CHUNK = 64 * 2**20
 
 
@@ -81,6 +92,8 @@ def replacing(path: Path) -> Iterator[Path]:
     final = Path(os.path.realpath(path))
     if not final.parent.is_dir():
         raise MissingFileError(f"cannot write {path}: the folder {final.parent} does not exist")
+    if final.is_dir():
+        raise UnreadableFileError(f"cannot write {path}: it is a folder")
     remove_abandoned(final)
     temporary = temporary_name(final)
     try:
@@ -120,6 +133,12 @@ def exclusive(path: Path) -> Iterator[None]:
         raise FileBusyError(
             f"another process is writing {path}; run this again when it has finished"
         ) from None
+    except NotImplementedError:  # a file system without locks
+        warnings.warn(
+            f"{final.parent} does not support locks: let only one process write {path}",
+            ReionemuWarning,
+            stacklevel=3,
+        )
     try:
         yield
     finally:
@@ -154,11 +173,13 @@ def copy_file(
 
 def _copy_some(reader: FileIO, writer: FileIO, count: int) -> int:
     """Copy `count` bytes from where both files stand, inside the kernel if it can."""
+    done = 0
     try:
         done = os.copy_file_range(reader.fileno(), writer.fileno(), count)
     except (AttributeError, OSError) as error:  # not on this system, or not between these files
         if getattr(error, "errno", None) in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
             raise
+    if done == 0:
         block = memoryview(reader.read(count))
         done = len(block)
         while block:

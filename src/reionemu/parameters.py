@@ -17,13 +17,6 @@ from .errors import ConfigError, OutOfRangeError
 PARAMETER_NAMES: tuple[str, ...] = ("zmean_zre", "alpha_zre", "kb_zre", "b0_zre")
 """The order in which parameters stand in every array of this package."""
 
-PARAMETER_MEANINGS: dict[str, str] = {
-    "zmean_zre": "mean redshift of reionization",
-    "alpha_zre": "slope of the bias of reionization with wavenumber",
-    "kb_zre": "wavenumber at which that bias bends [h/Mpc]",
-    "b0_zre": "amplitude of that bias on large scales",
-}
-
 
 @dataclass(frozen=True)
 class ParameterBox:

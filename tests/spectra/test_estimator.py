@@ -23,13 +23,9 @@ def narrow_bins(n: int, theta: float) -> tuple[np.ndarray, np.ndarray]:
 
 
 def multipoles(n: int, theta: float) -> np.ndarray:
-    """|l| of every mode of the full transform, shape (n, n).
-
-    From whole wave numbers, so that |l| = l_min sqrt(integer) and no rounding moves the four
-    modes that lie exactly on the first edge.
-    """
-    wave = np.fft.fftfreq(n, 1 / n).round().astype(int)
-    return 2 * np.pi / theta * np.sqrt(wave[:, None] ** 2 + wave[None, :] ** 2)
+    """|l| of every mode of the full transform, shape (n, n): l = 2 pi f, rounded as it comes."""
+    wave = 2 * np.pi * np.fft.fftfreq(n, theta / n)
+    return np.sqrt(wave[:, None] ** 2 + wave[None, :] ** 2)
 
 
 def spectrum_by_definition(

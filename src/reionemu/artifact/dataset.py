@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from datetime import datetime, timezone
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ..errors import MissingFileError
 from ..parameters import ParameterBox
+
+if TYPE_CHECKING:
+    from ..data.arrays import TrainingSet
 
 
 def file_fingerprint(path: Path) -> dict[str, Any]:
@@ -59,11 +62,14 @@ def dataset_summary(h5_path: Path) -> dict[str, Any]:
     with open_h5(h5_path) as h5:
         if "training" not in h5:
             return summary
-    data = load_training_set(h5_path)
+    return {**summary, **describe(load_training_set(h5_path))}
+
+
+def describe(data: TrainingSet) -> dict[str, Any]:
+    """What `dataset_summary` says of training arrays."""
     names = data.param_names
     ranges = ParameterBox.around(names, data.X).to_mapping() if names else None
     return {
-        **summary,
         "n_samples": data.X.shape[0],
         "n_parameters": data.X.shape[1],
         "n_targets": data.Y.shape[1],

@@ -39,7 +39,7 @@ UNBOUNDED = "unbounded"
 _MAX_WEIGHTS_BYTES = 2**30
 
 
-@dataclass(frozen=True, repr=False)
+@dataclass(frozen=True, repr=False, eq=False)
 class Artifact:
     """One record, as it was when it was loaded.
 
@@ -235,7 +235,7 @@ class Artifact:
     ) -> None:
         """What the model itself said when it was saved counts for more than what was written."""
         for key in (recorded.keys() & stored.keys()) - given.keys():
-            if recorded[key] != stored[key]:
+            if str(recorded[key]).lower() != str(stored[key]).lower():
                 warnings.warn(
                     f"{self.path}: configs.json has model.{key} = {recorded[key]!r}, but the model "
                     f"that was saved had {stored[key]!r}, which is used",

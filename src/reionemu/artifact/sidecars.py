@@ -153,7 +153,7 @@ def decode_checkpoint(content: bytes, where: str) -> tuple[dict[str, np.ndarray]
     if found is None:
         raise RecordError(f"{where} holds no state dict; pass the weights: state_dict=...")
     state, record = found
-    return {name: value.float().numpy() for name, value in state.items()}, record
+    return {name: value.detach().float().cpu().numpy() for name, value in state.items()}, record
 
 
 def _state_of(checkpoint: Any) -> tuple[dict[str, Any], dict[str, Any]] | None:
@@ -166,7 +166,8 @@ def _state_of(checkpoint: Any) -> tuple[dict[str, Any], dict[str, Any]] | None:
         inner = checkpoint.get(key)
         if isinstance(inner, Mapping) or (inner is not None and hasattr(inner, "state_dict")):
             return _state_of(inner)
-    if not checkpoint or not all(hasattr(value, "detach") for value in checkpoint.values()):
+    tensors = all(hasattr(value, "detach") for value in checkpoint.values())
+    if not checkpoint or not tensors or not all(isinstance(key, str) for key in checkpoint):
         return None
     metadata = (getattr(checkpoint, "_metadata", None) or {}).get("", {})
     return dict(checkpoint), dict(metadata.get(_RECORD_KEY, {}))

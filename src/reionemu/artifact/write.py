@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import platform
 from collections.abc import Mapping
+from contextlib import suppress
 from datetime import datetime, timezone
+from importlib import metadata
 from pathlib import Path
 from typing import Any
 
+from .. import __version__
 from ..data.normalization import Normalizer
 from ..files import write_bytes
 from .dataset import dataset_summary
@@ -117,7 +121,7 @@ def save_info(
         run_id=run_id,
         experiment_name=experiment_name,
         description=description,
-        dataset_path=dataset_path,
+        dataset=dataset_summary(dataset_path) if dataset_path is not None else None,
         artifacts=artifacts,
     )
     return _write(artifact_dir, INFO, document)
@@ -182,8 +186,8 @@ def save_artifact(
         For an impossible name, such as one that leads out of `root_dir`.
     UnrecordableError (TypeError)
         For a value JSON cannot hold, naming it. Nothing has changed then.
-    FileNotFoundError
-        If there is no file at `dataset_path`.
+    FileNotFoundError, UnreadableFileError (OSError), DatasetError (ValueError)
+        If there is no file at `dataset_path`, or its training arrays cannot be read.
     """
     configs = {
         "condense_config": condense_config,
@@ -207,7 +211,7 @@ def save_artifact(
         root_dir,
         configs=configs,
         results=results,
-        dataset_path=dataset_path,
+        dataset=dataset_summary(dataset_path) if dataset_path is not None else None,
         normalizers=normalizers,
         checkpoint=checkpoint,
         description=description,
@@ -220,7 +224,7 @@ def save_record(
     *,
     configs: Mapping[str, Any],
     results: Mapping[str, Any],
-    dataset_path: Path | None,
+    dataset: Mapping[str, Any] | None,
     normalizers: Mapping[str, Normalizer | None] | None,
     checkpoint: Any,
     description: str | None,
@@ -232,6 +236,8 @@ def save_record(
     ----------
     configs, results : mapping
         Arguments of `save_configs` and `save_results`.
+    dataset : mapping or None
+        Such as `dataset_summary` returns.
     extra_info : mapping, optional
         More for info.json, such as "training_box": ranges of the parameters over the training
         rows, where the caller knows them.
@@ -251,7 +257,7 @@ def save_record(
         info = _info_document(
             run_id=name,
             description=description,
-            dataset_path=dataset_path,
+            dataset=dataset,
             artifacts={key: path.name if path else None for key, path in written.items()},
         )
         _write(folder, INFO, {**info, **(extra_info or {})})
@@ -263,7 +269,7 @@ def _info_document(
     run_id: str,
     experiment_name: str | None = None,
     description: str | None,
-    dataset_path: Path | None,
+    dataset: Mapping[str, Any] | None,
     artifacts: Mapping[str, str | None] | None,
 ) -> dict[str, Any]:
     return {
@@ -272,9 +278,19 @@ def _info_document(
         "experiment_name": experiment_name or run_id,
         "description": description,
         "created_at": _now(),
-        "dataset": dataset_summary(dataset_path) if dataset_path is not None else None,
+        "dataset": dataset,
+        "software": _software(),
         "artifacts": {key: file for key, file in (artifacts or {}).items() if file is not None},
     }
+
+
+def _software() -> dict[str, str]:
+    """Versions of what computes the numbers."""
+    versions = {"python": platform.python_version(), "reionemu": __version__}
+    for name in ("numpy", "torch", "h5py"):
+        with suppress(metadata.PackageNotFoundError):
+            versions[name] = metadata.version(name)
+    return versions
 
 
 def _write(folder: Path, name: str, document: Mapping[str, Any]) -> Path:

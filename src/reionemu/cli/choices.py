@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from ..config import nearest
+from ..config import nearest, tomllib
 from ..errors import ConfigError
 
 if TYPE_CHECKING:
@@ -26,8 +26,8 @@ SetOption = Annotated[
     typer.Option(
         "--set",
         metavar="TABLE.KEY=VALUE",
-        help="Any option of a TOML file of `run`: fit.device=auto, model.hidden_dim=64, ... "
-        "Repeatable.",
+        help="An option of the tables dataloader, model, optimizer, fit, kfold of a TOML file: "
+        "fit.device=auto, model.hidden_dim=64. Repeatable.",
     ),
 ]
 
@@ -93,10 +93,6 @@ def parse_setting(text: str) -> tuple[str, str, Any]:
 
 def parse_value(text: str) -> Any:
     """A number, true, false, a list or a quoted string as TOML has them; else the text itself."""
-    try:
-        import tomllib
-    except ModuleNotFoundError:  # Python 3.10
-        import tomli as tomllib  # type: ignore[no-redef]
     if text in ("none", "null", "None"):
         return None
     try:

@@ -14,7 +14,7 @@ from .output import JsonOption, print_json, print_table, progress_line
 
 def crossval(
     training_h5: Annotated[Path, typer.Argument(metavar="H5", help="File with /training.")],
-    k: Annotated[int, typer.Option("--folds", "-k", help="Number of folds.")] = 5,
+    k: Annotated[int | None, typer.Option("--folds", "-k", help="Number of folds; 5.")] = None,
     model: ModelOption = None,
     seed: SeedOption = None,
     epochs: EpochsOption = None,
@@ -27,7 +27,8 @@ def crossval(
     from ..training.kfold_cv import KFoldConfig
 
     options = training_options(model, None, seed, epochs, settings)
-    folds = options.kfold or KFoldConfig(k=k)
+    folds = options.kfold or KFoldConfig()
+    folds = replace(folds, k=folds.k if k is None else k)
     options = replace(options, kfold=replace(folds, seed=folds.seed if seed is None else seed))
     with progress_line() as line:
         result = cross_validate(training_h5, load_training_set(training_h5), options, line)

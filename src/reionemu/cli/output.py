@@ -38,7 +38,8 @@ def print_table(columns: Sequence[str], rows: Sequence[Sequence[str]], title: st
         table.add_column(escape(column), justify="right" if numeric else "left")
     for row in rows:
         table.add_row(*map(escape, row))
-    console = Console(highlight=False)
+    # A table that goes to a file or a pipe is as wide as it needs to be.
+    console = Console(highlight=False, width=None if sys.stdout.isatty() else 1000)
     if title:
         console.print(title, markup=False)
     console.print(table)

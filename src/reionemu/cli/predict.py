@@ -73,8 +73,10 @@ def _given(items: list[str]) -> dict[str, Any]:
     given: dict[str, Any] = {}
     for item in items:
         key, equals, value = item.partition("=")
-        if not equals:
-            raise ConfigError(f"--given {item}: expected KEY=VALUE")
+        if not equals or key.strip() in ("state_dict", "normalizers"):
+            raise ConfigError(
+                f"--given {item}: expected KEY=VALUE, with a number or a word as VALUE"
+            )
         parsed = parse_value(value)
         given[key.strip()] = "none" if value.strip() == "none" else parsed
     return given

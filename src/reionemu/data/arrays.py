@@ -13,7 +13,7 @@ from ..errors import DatasetError, MissingGroupError
 from ..simio.hdf5 import open_h5, read_strings, require_group
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class TrainingSet:
     """Everything in /training of one file.
 

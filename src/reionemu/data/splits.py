@@ -13,6 +13,16 @@ from ..errors import ConfigError, DatasetError
 DEFAULT_SPLIT: Mapping[str, float] = {"train": 0.8, "val": 0.2}
 
 
+def check_split(split: Mapping[str, float]) -> None:
+    """Raise ConfigError unless these are fractions by name, "train" among them, that sum to 1."""
+    if "train" not in split:
+        raise ConfigError(f"a split must contain 'train'; it has {', '.join(split) or 'nothing'}")
+    for name, fraction in split.items():
+        require_finite("split", name, fraction, minimum=0)
+    if not math.isclose(sum(split.values()), 1.0, rel_tol=0, abs_tol=1e-6):
+        raise ConfigError(f"the fractions of a split must sum to 1; got {sum(split.values()):g}")
+
+
 def split_indices(n: int, split: Mapping[str, float], seed: int) -> dict[str, np.ndarray]:
     """Which rows belong to which part.
 
@@ -39,13 +49,7 @@ def split_indices(n: int, split: Mapping[str, float], seed: int) -> dict[str, np
     DatasetError (ValueError)
         If a part would get no row.
     """
-    if "train" not in split:
-        raise ConfigError(f"a split must contain 'train'; it has {', '.join(split) or 'nothing'}")
-    for name, fraction in split.items():
-        require_finite("split", name, fraction, minimum=0)
-    if not math.isclose(sum(split.values()), 1.0, rel_tol=0, abs_tol=1e-6):
-        raise ConfigError(f"the fractions of a split must sum to 1; got {sum(split.values()):g}")
-
+    check_split(split)
     order = np.random.default_rng(seed).permutation(n)
     parts: dict[str, np.ndarray] = {}
     start = 0

@@ -60,7 +60,8 @@ class DenseNetwork:
         masks = _masks(self._hidden_dropout(), n_draws, seed)
         width = max(matrix.shape[1] for matrix in self._matrices)
         step = max(1, _MAX_VALUES // (n_draws * width))
-        parts = [self._forward(x[i : i + step], masks) for i in range(0, len(x), step)]
+        starts = range(0, max(len(x), 1), step)
+        parts = [self._forward(x[i : i + step], masks) for i in starts]
         return np.concatenate(parts, axis=1) if len(parts) > 1 else parts[0]
 
     def _hidden_dropout(self) -> tuple[tuple[int, float], ...]:
@@ -74,7 +75,8 @@ class DenseNetwork:
         hidden = x
         for i, layer in enumerate(self.layers):
             flat = hidden.reshape(-1, hidden.shape[-1]) @ self._matrices[i]
-            hidden = (flat + self._biases[i]).reshape(*hidden.shape[:-1], -1)
+            width = self._matrices[i].shape[1]
+            hidden = (flat + self._biases[i]).reshape(*hidden.shape[:-1], width)
             if layer.activation:
                 hidden = _activate(hidden, layer.activation)
                 if masks is not None:

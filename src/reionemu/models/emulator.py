@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -20,6 +19,7 @@ from ..parameters import ParameterBox, as_theta
 
 OUT_OF_RANGE = ("raise", "warn", "nan")
 DEFAULT_DRAWS = 201
+_MAX_VALUES = 2**22
 
 
 class Network(Protocol):
@@ -56,7 +56,7 @@ class Target:
         return (np.exp(y) if self.transform == "ln" else 10.0**y) - self.eps
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Prediction:
     """A predicted spectrum.
 
@@ -151,9 +151,16 @@ class Emulator:
         ConfigError (ValueError)
             If theta has a wrong shape, or names that are not parameters.
         """
-        samples, single = self._draw(theta, out_of_range, n_draws, seed)
-        mean = samples.mean(axis=0)
-        std = samples.std(axis=0, ddof=1) if self.network.stochastic else None
+        points, outside, single = self._points(theta, out_of_range, n_draws, seed)
+        step = max(1, _MAX_VALUES // (n_draws * len(self.ell)))
+        parts = [
+            self._samples(points[i : i + step], outside[i : i + step], n_draws, seed)
+            for i in range(0, max(len(points), 1), step)
+        ]
+        mean = np.concatenate([samples.mean(axis=0) for samples in parts])
+        std = None
+        if self.network.stochastic:
+            std = np.concatenate([samples.std(axis=0, ddof=1) for samples in parts])
         if single:
             mean, std = mean[0], None if std is None else std[0]
         return Prediction(self.ell.copy(), mean, std, self.target.source)
@@ -170,17 +177,22 @@ class Emulator:
 
         A deterministic model has one.
         """
-        samples, single = self._draw(theta, out_of_range, n_draws, seed)
+        points, outside, single = self._points(theta, out_of_range, n_draws, seed)
+        samples = self._samples(points, outside, n_draws, seed)
         return samples[:, 0] if single else samples
 
-    def _draw(
+    def _points(
         self, theta: Any, out_of_range: str, n_draws: int, seed: int
-    ) -> tuple[np.ndarray, bool]:
+    ) -> tuple[np.ndarray, np.ndarray, bool]:
+        """Points, shape (n, p), which of them to answer with NaN, and whether there was one."""
         require_choice("predict", "out_of_range", out_of_range, OUT_OF_RANGE)
         require_int("predict", "n_draws", n_draws, minimum=2)
+        require_int("predict", "seed", seed, minimum=0)
         points, single = as_theta(theta, self.parameter_names)
-        outside = self._check_box(points, out_of_range)
-        x = points
+        return points, self._check_box(points, out_of_range), single
+
+    def _samples(self, x: np.ndarray, outside: np.ndarray, n_draws: int, seed: int) -> np.ndarray:
+        """Draws at points, shape (n_draws or 1, n, b) [uK^2]."""
         if self._x_normalizer is not None:
             x = transform_standardizer(x, self._x_normalizer)
         y = self.network.draws(x, n_draws, seed)
@@ -189,7 +201,7 @@ class Emulator:
         samples = self.target.invert(y)
         if outside.any():
             samples[:, outside] = np.nan
-        return samples, single
+        return samples
 
     def _check_box(self, points: np.ndarray, out_of_range: str) -> np.ndarray:
         """Which points must be answered with NaN, shape (n,)."""
@@ -235,13 +247,3 @@ class TorchNetwork:
             torch.manual_seed(seed)
             outputs = mc_draws(self.model, inputs, n_draws if self.stochastic else 1)
         return outputs.numpy().astype(np.float64)
-
-
-def as_normalizer(value: Any) -> Normalizer | None:
-    """A Normalizer from one, from a (mean, std) pair or a mapping of the two, or None."""
-    if value is None or isinstance(value, Normalizer):
-        return value
-    if isinstance(value, Mapping):
-        value = (value["mean"], value["std"])
-    mean, std = value
-    return Normalizer(np.asarray(mean), np.asarray(std))

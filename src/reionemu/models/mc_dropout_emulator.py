@@ -13,7 +13,7 @@ from torch import nn
 from ..config import require_int
 from ..errors import ConfigError
 from .architecture import StackOptions
-from .network import DenseStack
+from .network import DenseStack, one_thread_if_small
 
 MAX_ROWS = 2**17
 """Rows of one forward pass; more draws than fit are made in several."""
@@ -81,7 +81,7 @@ def mc_draws(model: nn.Module, x: torch.Tensor, n_draws: int) -> torch.Tensor:
     """
     per_pass = max(1, MAX_ROWS // max(1, len(x)))
     passes = []
-    with torch.no_grad(), dropout_active(model):
+    with torch.no_grad(), one_thread_if_small(model), dropout_active(model):
         for start in range(0, n_draws, per_pass):
             n = min(per_pass, n_draws - start)
             output = model(x.repeat(n, *[1] * (x.ndim - 1)))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Iterator
 from dataclasses import asdict
 from typing import Any
 
@@ -25,6 +27,27 @@ RECORD_KEY = "reionemu_model"
 def activation_module(name: str) -> nn.Module:
     """The module of an activation in `architecture.ACTIVATIONS`."""
     return _MODULES[name]()
+
+
+_SMALL = 20_000
+
+
+@contextlib.contextmanager
+def one_thread_if_small(model: nn.Module) -> Iterator[None]:
+    """Within the block PyTorch uses one thread, if the model has no more than 20,000 weights.
+
+    More cost such a model more than they give; and with one, results do not depend on how many
+    the machine has.
+    """
+    threads = torch.get_num_threads()
+    small = threads > 1 and sum(p.numel() for p in model.parameters()) <= _SMALL
+    if small:
+        torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        if small:
+            torch.set_num_threads(threads)
 
 
 class DenseStack(nn.Module):

@@ -20,8 +20,16 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from ..config import check_keys, from_mapping, require_choice, require_finite, require_int
+from ..config import (
+    check_keys,
+    from_mapping,
+    require_choice,
+    require_finite,
+    require_int,
+    tomllib,
+)
 from ..data.dataloaders import DataLoaderConfig
+from ..data.splits import check_split
 from ..errors import ConfigError, MissingFileError
 from ..models.architecture import ACTIVATIONS
 from ..simio import BuildXYConfig, ClConfig, CondenseConfig
@@ -165,6 +173,7 @@ class TrainingOptions:
     tuning: TuningOptions | None = None
 
     def __post_init__(self) -> None:
+        check_split(self.split)
         for name in ("train", "val"):
             if not self.split.get(name, 0) > 0:
                 raise ConfigError(
@@ -244,10 +253,6 @@ def load_run_options(path: Path) -> RunOptions:
 
 
 def _read_toml(path: Path) -> dict[str, Any]:
-    try:
-        import tomllib
-    except ModuleNotFoundError:  # Python 3.10
-        import tomli as tomllib  # type: ignore[no-redef]
     try:
         with open(path, "rb") as file:
             return tomllib.load(file)

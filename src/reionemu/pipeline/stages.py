@@ -18,7 +18,7 @@ from ..simio.hdf5 import SkippedSim, open_h5
 from ..simio.raw import find_sims
 from ..simio.stamps import options_of, read_stamps
 from .options import RunOptions
-from .training import Progress, train_artifact, up_to_date
+from .training import Progress, check_feasible, train_artifact, up_to_date
 
 Say = Callable[[str], None]
 
@@ -66,6 +66,7 @@ def run(
     """
     say = say or (lambda line: None)
     paths = options.paths
+    check_feasible(paths.name, paths.artifacts, options.training)
     paths.dataset.parent.mkdir(parents=True, exist_ok=True)
     stages = _Stages(options, progress)
     skipped: list[SkippedSim] = []

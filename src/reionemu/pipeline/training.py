@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -12,6 +13,7 @@ import numpy as np
 import torch
 from torch import nn
 
+from ..artifact.dataset import describe, file_fingerprint
 from ..artifact.jsonio import to_plain
 from ..artifact.placing import artifact_path
 from ..artifact.read import Artifact, load_artifact
@@ -20,14 +22,15 @@ from ..data.arrays import TrainingSet, load_training_set
 from ..data.dataloaders import loaders_for
 from ..data.normalization import Normalizer
 from ..data.splits import split_indices
-from ..errors import DatasetError, NoUsableSimulationsError, ReionemuError
+from ..errors import DatasetError, NoUsableSimulationsError, ReionemuError, ReionemuWarning
 from ..models.dense import DenseNetwork
 from ..models.emulator import Emulator, Target
 from ..models.registry import build_model, dense_layers
-from ..parameters import PARAMETER_NAMES, ParameterBox
+from ..parameters import ParameterBox
 from ..simio.hdf5 import open_h5
 from ..simio.stamps import read_stamps
 from ..training.builders import build_optimizer
+from ..training.device import require_available, resolve_device
 from ..training.kfold_cv import KFoldConfig, kfold_cross_validate
 from ..training.metrics import rmse
 from ..training.train_loop import FitOutcome, run_epochs
@@ -79,17 +82,19 @@ def train_artifact(
         Read back from the disk.
     """
     options = options or TrainingOptions()
-    artifact_path(name, root_dir)
-    data = load_training_set(h5_path)
+    check_feasible(name, root_dir, options)
+    data, fingerprint, stamps = _load(h5_path)
     parts = split_indices(len(data.X), options.split, options.dataloader.seed)
     request = _request(data, options)
+    if options.fit.seed is None:
+        options = replace(options, fit=replace(options.fit, seed=torch.seed() % 2**31))
     summary: dict[str, Any] = {}
     if options.tuning is not None:
         options, summary["tuning"] = search(data, parts, options)
     if options.kfold is not None:
         summary["kfold"] = cross_validate(h5_path, data, options, progress)
     trained = _train(data, parts, options, progress)
-    box = ParameterBox.around(_names(data), data.X[parts["train"]])
+    box = ParameterBox.around(data.param_names, data.X[parts["train"]])
     held_out = "test" if "test" in parts else "val"
     rows = parts[held_out]
     errors = assess(
@@ -108,7 +113,9 @@ def train_artifact(
         name,
         root_dir,
         configs={
-            **_data_configs(h5_path),
+            "condense_config": stamps.get("condense"),
+            "cl_config": stamps.get("spectra"),
+            "build_config": stamps.get("training_set"),
             "dataloader_config": options.dataloader,
             "fit_config": options.fit,
             "kfold_config": options.kfold,
@@ -126,13 +133,29 @@ def train_artifact(
             },
             "history": outcome.history,
         },
-        dataset_path=h5_path,
+        dataset={"path": fingerprint["path"], "fingerprint": fingerprint, **describe(data)},
         normalizers=trained.normalizers,
         checkpoint=trained.model.state_dict(),
         description=description,
         extra_info={"training_box": box.to_mapping(), "requested": request},
     )
     return load_artifact(path)
+
+
+def check_feasible(name: str, root_dir: Path, options: TrainingOptions) -> None:
+    """Refuse now what would be refused when hours of work are done.
+
+    Raises
+    ------
+    RecordError, ConfigError
+        For an impossible name, or if a search is wanted and Ray Tune is not installed.
+    """
+    artifact_path(name, root_dir)
+    require_available(resolve_device(options.fit.device))
+    if options.tuning is not None:
+        from ..tuning.four_param import default_param_space
+
+        default_param_space()
 
 
 def up_to_date(
@@ -171,7 +194,12 @@ def search(
 
     tuning = options.tuning or TuningOptions()
     space = default_param_space()
-    space["epochs"] = tuning.epochs
+    space |= {
+        "epochs": tuning.epochs,
+        "seed": options.fit.seed,
+        "normalize_X": options.dataloader.normalize_X,
+        "normalize_Y": options.dataloader.normalize_Y,
+    }
     if options.model.name == "mc-dropout":
         space["dropout_rate"] = options.model.dropout_rate
     grid = run_tune_four_param(
@@ -264,7 +292,8 @@ def _train(
 ) -> _Trained:
     loaders, normalizers = loaders_for(data.X, data.Y, parts, options.dataloader)
     record = _record(data, options)
-    torch.manual_seed(options.fit.seed if options.fit.seed is not None else torch.seed())
+    assert options.fit.seed is not None
+    torch.manual_seed(options.fit.seed)
     model = build_model(record)
     epochs = options.fit.epochs
     outcome = run_epochs(
@@ -287,17 +316,18 @@ def _emulator(
     box: ParameterBox | None,
 ) -> Emulator:
     """An emulator of a model that is still in memory."""
-    if data.y_transform is None or data.y_source is None:
-        raise DatasetError("/training does not say how Y was made: y_transform, y_source")
+    assert data.y_source is not None
+    assert data.y_transform is not None
+    assert data.eps is not None
     layers = dense_layers(model.record())  # type: ignore[operator]
     assert layers is not None
     weights = {name: value.cpu().numpy() for name, value in model.state_dict().items()}
     return Emulator(
         DenseNetwork(layers, weights),
         ell=data.ell,
-        parameter_names=_names(data),
+        parameter_names=data.param_names,
         box=box,
-        target=Target(data.y_source, data.y_transform, data.eps or 0.0),
+        target=Target(data.y_source, data.y_transform, data.eps),
         x_normalizer=normalizers["X"],
         y_normalizer=normalizers["Y"],
     )
@@ -312,24 +342,40 @@ def _optimizer(options: TrainingOptions) -> dict[str, Any]:
     return {"optimizer": chosen.name, "lr": chosen.lr, "weight_decay": chosen.weight_decay}
 
 
-def _names(data: TrainingSet) -> tuple[str, ...]:
-    return data.param_names or PARAMETER_NAMES
-
-
 def _request(data: TrainingSet, options: TrainingOptions) -> dict[str, Any]:
     """What an artifact is the answer to, as it is recorded."""
-    return to_plain({"options": options, "content_sha256": data.content_sha256()})
+    made = {"y_source": data.y_source, "y_transform": data.y_transform, "eps": data.eps}
+    return to_plain(
+        {
+            "options": options,
+            "content_sha256": data.content_sha256(),
+            "names": data.param_names,
+            **made,
+        }
+    )
 
 
-def _data_configs(h5_path: Path) -> dict[str, Any]:
-    """The options of the stages before, as the file itself states them."""
+def _load(h5_path: Path) -> tuple[TrainingSet, dict[str, Any], dict[str, Any]]:
+    """Training arrays that can be recorded, and which file, made how, they were read from."""
+    fingerprint = file_fingerprint(h5_path)
+    data = load_training_set(h5_path)
+    for name in ("param_names", "y_source", "y_transform", "eps"):
+        if getattr(data, name) in (None, ()):
+            raise DatasetError(
+                f"{h5_path}: /training does not state its {name}; build it again with the "
+                "training-set stage"
+            )
     with open_h5(h5_path) as h5:
         stamps = read_stamps(h5)
-    return {
-        "condense_config": stamps.get("condense"),
-        "cl_config": stamps.get("spectra"),
-        "build_config": stamps.get("training_set"),
-    }
+    if stamps and "training_set" not in stamps:
+        warnings.warn(
+            f"{h5_path}: /training is older than the spectra in the same file; run the "
+            "training-set stage to train on those",
+            ReionemuWarning,
+            stacklevel=3,
+        )
+        stamps = {}
+    return data, fingerprint, stamps
 
 
 def _counted(progress: Progress | None, what: str) -> Callable[[int, int], None] | None:

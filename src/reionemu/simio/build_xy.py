@@ -12,9 +12,17 @@ import numpy as np
 
 from ..config import require_choice, require_finite
 from ..errors import AlreadyExistsError, ConfigError, DatasetError, NoUsableSimulationsError
-from ..files import exclusive
 from ..parameters import PARAMETER_NAMES
-from .hdf5 import SkippedSim, edit_h5, find_group, open_h5, read_scalar, require_group, reserve
+from .hdf5 import (
+    SkippedSim,
+    edit_h5,
+    find_group,
+    locked_h5,
+    open_h5,
+    read_scalar,
+    require_group,
+    reserve,
+)
 from .stamps import options_of, write_stamp
 
 Y_SOURCES = ("dl_ksz", "cl_ksz")
@@ -205,7 +213,7 @@ def write_training_set(
 ) -> BuildStats:
     """`build_and_write_training`, telling what was skipped and how the copy goes."""
     h5_path = Path(h5_path).expanduser()
-    with exclusive(h5_path):
+    with locked_h5(h5_path):
         with open_h5(h5_path) as h5:
             if _GROUP in h5 and not overwrite:
                 raise AlreadyExistsError(f"{h5_path} already holds /training, and overwrite=False")

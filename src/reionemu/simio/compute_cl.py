@@ -12,10 +12,9 @@ import h5py
 import numpy as np
 
 from ..errors import MapError
-from ..files import exclusive
-from ..spectra import ClConfig, Spectrum, check_map, flat_sky_spectrum
+from ..spectra import ClConfig, FlatSkyPlan, Spectrum, check_map
 from .condense_h5 import ProgressCallback
-from .hdf5 import edit_h5, find_group, open_h5, read_scalar, require_group, reserve
+from .hdf5 import edit_h5, find_group, locked_h5, open_h5, read_scalar, require_group, reserve
 from .raw import MAX_ELEMENTS
 from .stamps import options_of, read_stamps, write_stamp
 
@@ -61,7 +60,7 @@ def add_cl_to_condensed_h5(
         Naming the simulation, if a spectrum cannot be made of a map. Nothing is changed then.
     """
     h5_path = Path(h5_path).expanduser()
-    with exclusive(h5_path):
+    with locked_h5(h5_path):
         with open_h5(h5_path) as h5:
             sims = require_group(h5, config.sims_group)
             todo = [name for name in sims if config.overwrite or f"{name}/{_GROUP}" not in sims]
@@ -84,8 +83,8 @@ def write_spectra(
 ) -> None:
     """Compute the spectra of the named simulations and store them in an open file."""
     sims = h5[config.sims_group]
-    jobs = ((name, *_read_map(sims, name)) for name in names)
-    for done, (name, spectrum) in enumerate(_on_all_cores(_spectrum_of, jobs, config), start=1):
+    jobs = (_job(sims, name, config) for name in names)
+    for done, (name, spectrum) in enumerate(_on_all_cores(_spectrum_of, jobs), start=1):
         reserve(h5, spectrum.ell, spectrum.cl, spectrum.dl, spectrum.dcl)
         if _GROUP in sims[name]:
             del sims[name][_GROUP]
@@ -96,8 +95,14 @@ def write_spectra(
             progress_callback(total - len(names) + done, total)
 
 
-def _read_map(sims: h5py.Group, name: str) -> tuple[np.ndarray, float, float]:
-    """Map [dT/T], side [rad] and mean temperature [K] of one simulation."""
+Job = tuple[str, np.ndarray, float, FlatSkyPlan]
+
+
+def _job(sims: h5py.Group, name: str, config: ClConfig) -> Job:
+    """Name, map [dT/T], mean temperature [K] and plan of one simulation.
+
+    Plans are made here, in one thread, so that simulations of one size share theirs.
+    """
     try:
         output = find_group(sims, f"{name}/output")
         dataset = None if output is None else output.get("ksz_map")
@@ -108,28 +113,24 @@ def _read_map(sims: h5py.Group, name: str) -> tuple[np.ndarray, float, float]:
         theta, tcmb = read_scalar(output, "theta_max_ksz"), read_scalar(output, "Tcmb0")
         if not tcmb > 0:
             raise MapError(f"output/Tcmb0 must be a positive temperature, not {tcmb}")
-        return dataset[()], theta, tcmb
+        delta_t = check_map(dataset[()], theta)
+        return name, delta_t, tcmb, FlatSkyPlan(len(delta_t), theta, config)
     except (MapError, OSError, ValueError) as error:
         raise MapError(f"sim {name!r}: {error}") from None
 
 
-def _spectrum_of(
-    job: tuple[str, np.ndarray, float, float], config: ClConfig
-) -> tuple[str, Spectrum]:
-    name, delta_t, theta, tcmb = job
-    try:
-        # In this order, and in the precision of the map: what published spectra were made with.
-        temperature = check_map(delta_t, theta) * tcmb
-        temperature *= 1e6
-        return name, flat_sky_spectrum(temperature, theta, config)
-    except MapError as error:
-        raise MapError(f"sim {name!r}: {error}") from None
+def _spectrum_of(job: Job) -> tuple[str, Spectrum]:
+    name, delta_t, tcmb, plan = job
+    # In this order, and in the precision of the map: what published spectra were made with.
+    temperature = delta_t * tcmb
+    temperature *= 1e6
+    return name, plan.spectrum(temperature)
 
 
 def _on_all_cores(
-    function: Callable, jobs: Iterator[tuple], config: ClConfig
+    function: Callable[[Job], tuple[str, Spectrum]], jobs: Iterator[Job]
 ) -> Iterator[tuple[str, Spectrum]]:
-    """Results of `function(job, config)` in order, with no more jobs in memory than threads need.
+    """Results of `function(job)` in order, with no more jobs in memory than threads need.
 
     Threads suffice: the FFT and array arithmetic release the interpreter. Reading is serial, and
     takes long enough that more than eight threads would wait for it.
@@ -139,7 +140,7 @@ def _on_all_cores(
     with ThreadPoolExecutor(workers) as pool:
         pending: deque[Future] = deque()
         for job in jobs:
-            pending.append(pool.submit(function, job, config))
+            pending.append(pool.submit(function, job))
             if len(pending) > workers:
                 yield pending.popleft().result()
         while pending:

@@ -109,7 +109,7 @@ def condense_sim_root(
     FileNotFoundError
         If `sim_root`, or the folder of `out_path`, does not exist.
     NoUsableSimulationsError (RuntimeError)
-        If no folder in `sim_root` matches.
+        If no folder in `sim_root` matches, or none can be used and `out_path` exists.
     FileExistsError
         If `out_path` exists and `config.overwrite` is false.
     """
@@ -123,6 +123,8 @@ def condense_sim_root(
         raise AlreadyExistsError(f"{out_path} exists and overwrite=False")
 
     skipped: list[SkippedSim] = []
+    # What is there before anything is read: files that change meanwhile will not match it.
+    stamp = condense_stamp(folders, sim_prefix, config)
     with create_h5(out_path) as h5:
         h5.attrs["source_root"] = str(sim_root)
         h5.attrs["description"] = file_description
@@ -138,11 +140,21 @@ def condense_sim_root(
                 _write_sim(sims.create_group(folder.name), sim)
             if progress_callback:
                 progress_callback(done, len(folders))
-        write_stamp(h5, "condense", condense_stamp(folders, sim_prefix, config))
+        if len(skipped) == len(folders) and out_path.exists():
+            raise NoUsableSimulationsError(
+                f"none of the {len(folders)} simulations in {sim_root} can be used, and {out_path} "
+                f"stays as it was: {skipped[0].reason}",
+                stats=_count(len(folders), skipped),
+            )
+        write_stamp(h5, "condense", stamp)
 
+    return _count(len(folders), skipped)
+
+
+def _count(total: int, skipped: list[SkippedSim]) -> CondenseStats:
     counts = Counter(sim.category for sim in skipped)
     return CondenseStats(
-        written=len(folders) - len(skipped),
+        written=total - len(skipped),
         skipped_missing_obs_pk=counts[raw.MISSING],
         skipped_read_error=counts[raw.READ_ERROR],
         skipped_validation_error=counts[raw.INVALID],

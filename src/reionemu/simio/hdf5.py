@@ -160,6 +160,15 @@ def _empty_file() -> bytes:
         return h5.id.get_file_image()
 
 
+@contextlib.contextmanager
+def locked_h5(path: Path) -> Iterator[None]:
+    """Be the only process that changes a file, which must be there and readable."""
+    with open_h5(path):
+        pass
+    with files.exclusive(path):
+        yield
+
+
 def explain(path: Path, error: Exception) -> str:
     """In a few words, why HDF5 could not open a file."""
     text = str(error)
@@ -171,7 +180,7 @@ def explain(path: Path, error: Exception) -> str:
         return "the file is truncated (an interrupted copy or write?)"
     if "signature not found" in text:
         return "it is not an HDF5 file"
-    if "lock" in text:
+    if "unable to lock" in text:
         return "another process is writing it"
     return text
 

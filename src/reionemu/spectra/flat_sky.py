@@ -9,6 +9,7 @@ One map then costs a multiplication by the window, one real FFT and one sparse m
 from __future__ import annotations
 
 import itertools
+import math
 import threading
 from dataclasses import dataclass
 from functools import lru_cache
@@ -20,7 +21,7 @@ from ..errors import MapError
 from .config import ClConfig
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Spectrum:
     """A binned angular power spectrum.
 
@@ -133,7 +134,8 @@ class FlatSkyPlan:
         if n_pixels < 5:
             raise MapError(f"a map of {n_pixels} x {n_pixels} pixels is too small for a spectrum")
         self.theta = theta
-        self.grid = _mode_grid(n_pixels)
+        ends = _modes_at_the_ends(n_pixels, theta)
+        self.grid = _mode_grid(n_pixels, ends)
         centres = fine_centres(n_pixels, theta)
         first = int(np.searchsorted(centres, config.ell_cut))
         if first == len(centres):
@@ -148,7 +150,7 @@ class FlatSkyPlan:
                 f"a map of {n_pixels} x {n_pixels} pixels has no mode in some of its bins; "
                 "ask for fewer bins"
             )
-        self._coupling = _mode_coupling(n_pixels, tuple(self._wide.tolist()))
+        self._coupling = _mode_coupling(n_pixels, ends, tuple(self._wide.tolist()))
 
     def spectrum(self, temperature: np.ndarray) -> Spectrum:
         """Spectrum of a map that `check_map` has passed, shape (N, N) [uK]."""
@@ -202,7 +204,7 @@ def fine_centres(n_pixels: int, theta: float) -> np.ndarray:
 
 @dataclass(frozen=True)
 class _ModeGrid:
-    """What depends on the number of pixels alone.
+    """What depends on the number of pixels alone (but for modes on the very edges).
 
     `index` (N, N) is the narrow bin of each mode, `n_fine` for modes in none; `fine_modes`
     (n_fine,) counts modes; `summation` is the sparse matrix (n_fine, N (N//2 + 1)) that sums the
@@ -219,11 +221,38 @@ class _ModeGrid:
     summation: Any
 
 
-@lru_cache(maxsize=4)
-def _mode_grid(n_pixels: int) -> _ModeGrid:
+Ends = tuple[tuple[tuple[int, int], bool], ...]
+
+
+def _modes_at_the_ends(n_pixels: int, theta: float) -> Ends:
+    """Modes whose l is that of the first or of the last edge, and whether each is inside.
+
+    In whole numbers a mode (a, b) with a^2 + b^2 = 1 is on the first edge, so in the first bin,
+    and one with a^2 + b^2 = (N/2)^2 is on the last, so in none. In floating point l = 2 pi f and
+    the edges are rounded apart, differently for each theta, and published spectra went by that.
+    """
+    wave = 2 * np.pi * np.fft.fftfreq(n_pixels, d=theta / n_pixels)
+    l_min = 2 * np.pi / theta
+    ends = [((0, 1), bool(wave[1] >= l_min))]
+    if n_pixels % 2 == 0:
+        for mode in _modes_of_radius(n_pixels // 2):
+            x, y = wave[list(mode)]
+            ends.append((mode, bool(np.sqrt(x * x + y * y) < l_min * n_pixels / 2)))
+    return tuple(ends)
+
+
+@lru_cache(maxsize=8)
+def _modes_of_radius(radius: int) -> tuple[tuple[int, int], ...]:
+    """Whole numbers (a, b), 0 <= a <= b, with a^2 + b^2 = radius^2."""
+    pairs = ((a, math.isqrt(radius**2 - a**2)) for a in range(radius + 1))
+    return tuple((a, b) for a, b in pairs if a <= b and a**2 + b**2 == radius**2)
+
+
+@lru_cache(maxsize=8)
+def _mode_grid(n_pixels: int, ends: Ends) -> _ModeGrid:
     hann = np.hanning(n_pixels)
     window = np.outer(hann, hann)
-    index = _fine_index(n_pixels)
+    index = _fine_index(n_pixels, ends)
     n_fine = n_pixels // 2
     return _ModeGrid(
         n_pixels=n_pixels,
@@ -278,7 +307,7 @@ def _workspace(n_pixels: int) -> _Workspace:
     return kept
 
 
-def _fine_index(n_pixels: int) -> np.ndarray:
+def _fine_index(n_pixels: int, ends: Ends) -> np.ndarray:
     """Narrow bin of each mode, shape (N, N); modes in none (zero mode, corners) get N//2."""
     n_fine = n_pixels // 2
     wave = np.rint(np.fft.fftfreq(n_pixels) * n_pixels)
@@ -286,6 +315,10 @@ def _fine_index(n_pixels: int) -> np.ndarray:
     width = (n_pixels / 2 - 1) / n_fine
     index = np.floor((radius - 1) / width)
     index[(radius < 1) | (radius >= n_pixels / 2)] = n_fine
+    for (a, b), inside in ends:
+        home = (0 if b == 1 else n_fine - 1) if inside else n_fine
+        for x, y in {(a, b), (b, a)}:
+            index[np.ix_(np.abs(wave) == x, np.abs(wave) == y)] = home
     return np.minimum(index, n_fine).astype(np.intp)
 
 
@@ -324,13 +357,13 @@ class _Coupling:
 
 
 @lru_cache(maxsize=8)
-def _mode_coupling(n_pixels: int, wide_of_fine: tuple[int, ...]) -> _Coupling:
+def _mode_coupling(n_pixels: int, ends: Ends, wide_of_fine: tuple[int, ...]) -> _Coupling:
     """Sum |W2(l - l') / W2(0)|^2 over pairs of modes that share a bin.
 
     The transform of the squared Hann window vanishes beyond two modes, so the sum over l' takes
     25 shifts of the map from modes to bins, and no more.
     """
-    grid = _mode_grid(n_pixels)
+    grid = _mode_grid(n_pixels, ends)
     transform = np.abs(np.fft.fft(grid.hann**2))
     coupling = (transform / transform[0]) ** 2
     wide = np.append(wide_of_fine, max(wide_of_fine) + 1)[grid.index]

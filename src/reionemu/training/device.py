@@ -24,3 +24,14 @@ def resolve_device(device: str | torch.device = "auto") -> torch.device:
         raise ConfigError(
             f'{device!r} is not a device; use "auto", "cpu", "cuda", "cuda:1" or "mps"'
         ) from None
+
+
+def require_available(device: torch.device) -> None:
+    """Raise ConfigError if there is no such device on this machine."""
+    try:
+        torch.empty(1, device=device)
+    except (AssertionError, RuntimeError, NotImplementedError) as error:
+        reason = str(error).splitlines()[0]
+        raise ConfigError(
+            f'the device {str(device)!r} cannot be used here ({reason}); use "auto" or "cpu"'
+        ) from None

@@ -15,25 +15,16 @@ from typing import Any
 import torch
 from torch import nn
 
-_ELEMENTWISE = (torch.optim.Adam, torch.optim.AdamW, torch.optim.SGD)
+from ..models.network import one_thread_if_small
 
-_SMALL = 20_000
-"""Networks of no more weights than this are trained on one thread."""
+_ELEMENTWISE = (torch.optim.Adam, torch.optim.AdamW, torch.optim.SGD)
 
 
 @contextlib.contextmanager
 def small_model_settings(model: nn.Module, optimizer: torch.optim.Optimizer) -> Iterator[None]:
     """Within the block, one flat tensor a parameter group and, for a small model, one thread."""
-    threads = torch.get_num_threads()
-    small = sum(p.numel() for p in model.parameters()) <= _SMALL
-    if small and threads > 1:
-        torch.set_num_threads(1)
-    try:
-        with flattened(optimizer):
-            yield
-    finally:
-        if small and threads > 1:
-            torch.set_num_threads(threads)
+    with one_thread_if_small(model), flattened(optimizer):
+        yield
 
 
 class _Flat(nn.Parameter):

@@ -14,7 +14,7 @@ from torch import nn
 from ..config import require_choice, require_finite, require_int
 from ..errors import ConfigError, DatasetError, NonFiniteLossError
 from ..models.mc_dropout_emulator import mc_draws
-from .device import resolve_device
+from .device import require_available, resolve_device
 from .flat import small_model_settings, zero_gradients
 
 Batches = Iterable[tuple[torch.Tensor, torch.Tensor]]
@@ -65,6 +65,8 @@ class FitConfig:
             require_finite("FitConfig", name, self.gradient_clipping, minimum=0, exclusive=True)
         if self.seed is not None:
             require_int("FitConfig", "seed", self.seed, minimum=0)
+            if self.seed >= 2**63:
+                raise ConfigError(f"FitConfig.seed must be below 2^63, got {self.seed}")
 
 
 @dataclass
@@ -133,7 +135,8 @@ def fit(
     Raises
     ------
     NonFiniteLossError
-        As soon as a loss is NaN or infinite; it carries the history.
+        As soon as a loss is NaN or infinite; it carries the history. With a patience, the model
+        is left with the best weights before that.
     DatasetError (ValueError)
         If a loader yields nothing.
     """
@@ -177,6 +180,7 @@ def run_epochs(
     config.validate()
     require_choice("fit", "evaluation", evaluation, EVALUATIONS)
     device = resolve_device(config.device)
+    require_available(device)
     if config.seed is not None:
         torch.manual_seed(config.seed)
     model.to(device)
@@ -198,7 +202,11 @@ def run_epochs(
                 )
             values = {"train_loss": train_loss}
             values |= {f"val_{name}": value for name, value in validation.items()}
-            _refuse_non_finite(values, epoch, history)
+            if not _finite(values):
+                stack.close()
+                if best_state is not None:
+                    model.load_state_dict(best_state)
+                raise _diverged(values, epoch, history)
             for name, value in values.items():
                 history.setdefault(name, []).append(value)
             if values["val_loss"] < best_loss:
@@ -360,12 +368,15 @@ def _some(count: int, which: str) -> int:
     return count
 
 
-def _refuse_non_finite(values: Mapping[str, float], epoch: int, history: History) -> None:
-    for name in ("train_loss", "val_loss"):
-        if not math.isfinite(values[name]):
-            raise NonFiniteLossError(
-                f"{name} is {values[name]} in epoch {epoch}: training has diverged. Lower the "
-                "learning rate, clip the gradient, or normalize the inputs",
-                epoch=epoch,
-                history=history,
-            )
+def _finite(values: Mapping[str, float]) -> bool:
+    return math.isfinite(values["train_loss"]) and math.isfinite(values["val_loss"])
+
+
+def _diverged(values: Mapping[str, float], epoch: int, history: History) -> NonFiniteLossError:
+    name = "val_loss" if math.isfinite(values["train_loss"]) else "train_loss"
+    return NonFiniteLossError(
+        f"{name} is {values[name]} in epoch {epoch}: training has diverged. Lower the learning "
+        "rate, clip the gradient, or normalize the inputs",
+        epoch=epoch,
+        history=history,
+    )
