@@ -12,11 +12,11 @@ export REIONEMU_PEER_PYTHON ?= $(PEER)/bin/python
 
 help:
 	@echo "make demo         set up, then run the example from raw simulations to a prediction"
-	@echo "make test         set up, then run the tests (about 5 minutes on 2 cores)"
+	@echo "make test         set up, then run the tests (about 2 minutes on 2 cores)"
 	@echo "make test-all     the slow tests and the comparison with the published package too"
 	@echo "make lint         ruff and mypy"
 	@echo "make bench        speed against the published package, as ratios"
-	@echo "make bench-suite  the same for 1000 simulations of 1024 x 1024 (30 GB of disk, half an hour)"
+	@echo "make bench-suite  the same for 1000 simulations of 1024 x 1024 (30 GB of disk, about 10 minutes)"
 
 setup: $(READY)
 

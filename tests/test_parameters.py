@@ -9,18 +9,13 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from reionemu.errors import ConfigError
-from reionemu.parameters import PARAMETER_MEANINGS, PARAMETER_NAMES, ParameterBox, as_theta
+from reionemu.parameters import PARAMETER_NAMES, ParameterBox, as_theta
 
 POINT = [7.5, 0.4, 1.1, 0.593]
 BY_NAME = dict(zip(PARAMETER_NAMES, POINT, strict=True))
 
 finite = st.floats(-1e6, 1e6)
 tables = hnp.arrays(np.float64, st.tuples(st.integers(1, 6), st.just(3)), elements=finite)
-
-
-def test_names_are_in_the_documented_order_and_have_a_meaning():
-    assert PARAMETER_NAMES == ("zmean_zre", "alpha_zre", "kb_zre", "b0_zre")
-    assert tuple(PARAMETER_MEANINGS) == PARAMETER_NAMES
 
 
 @pytest.mark.parametrize(
@@ -122,7 +117,7 @@ def test_error_names_the_first_point_at_fault_and_counts_them():
     assert "b = 7 is outside" in str(error)
     assert "[0, 1]" in str(error)
     assert "point 1; 2 of 3 points" in str(error)
-    assert 'out_of_range="warn"' in str(error)
+    assert 'out_of_range to "warn"' in str(error)
 
 
 @given(tables)

@@ -327,3 +327,15 @@ def test_every_module_and_everything_public_in_it_has_a_docstring():
         missing += [] if ast.get_docstring(tree) else [name]
         missing += undocumented(tree, name)
     assert missing == []
+
+
+def test_type_checkers_see_the_same_names():
+    """The stub beside the lazy package names exactly what the package exports."""
+    stub = Path(reionemu.__file__).with_name("__init__.pyi").read_text()
+    imported = {
+        alias.name
+        for node in ast.walk(ast.parse(stub))
+        if isinstance(node, ast.ImportFrom) and node.module is not None
+        for alias in node.names
+    }
+    assert imported == set(reionemu.__all__)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import difflib
+import json
 import math
 import sys
 from collections.abc import Collection, Mapping
@@ -103,7 +104,8 @@ def from_mapping(cls: type[T], mapping: Mapping[str, Any], where: str) -> T:
 
     check_keys(mapping, [f.name for f in dataclasses.fields(cls) if f.init], where)  # type: ignore[arg-type]
     try:
-        return TypeAdapter(cls).validate_python(dict(mapping))
+        # By way of JSON, in which strict means no more than it does in TOML.
+        return TypeAdapter(cls).validate_json(json.dumps(dict(mapping), default=str), strict=True)
     except ValidationError as error:
         first = error.errors()[0]
         place = ".".join(str(part) for part in first["loc"])

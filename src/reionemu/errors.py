@@ -2,9 +2,11 @@
 
     ReionemuError
     ├── ConfigError            (ValueError)         an option has a value it cannot have
+    │   └── MissingOptionError (KeyError)           an option that is needed is not given
     ├── MissingFileError       (FileNotFoundError)  a file or folder that was named is not there
     ├── AlreadyExistsError     (FileExistsError)    something would be replaced without leave
     ├── UnreadableFileError    (OSError)            a file is torn, or not of the format expected
+    ├── ReadOnlyError          (PermissionError)    nothing may be written there
     ├── FileBusyError          (OSError)            another process is writing the same file
     ├── NotEnoughSpaceError    (OSError)            there is no room for what would be written
     ├── MapError               (ValueError)         a map that no spectrum can be made of
@@ -50,6 +52,10 @@ class ConfigError(ReionemuError, ValueError):
     """An option has a value, or a name, that it cannot have."""
 
 
+class MissingOptionError(ConfigError, KeyError):
+    """An option that is needed is not among those given."""
+
+
 class MissingFileError(ReionemuError, FileNotFoundError):
     """A file or folder that was named is not there."""
 
@@ -60,6 +66,10 @@ class AlreadyExistsError(ReionemuError, FileExistsError):
 
 class UnreadableFileError(ReionemuError, OSError):
     """A file is torn, empty, or not of the format expected."""
+
+
+class ReadOnlyError(ReionemuError, PermissionError):
+    """Nothing may be written in a folder."""
 
 
 class FileBusyError(ReionemuError, OSError):

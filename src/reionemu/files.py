@@ -23,6 +23,7 @@ from .errors import (
     FileBusyError,
     MissingFileError,
     NotEnoughSpaceError,
+    ReadOnlyError,
     ReionemuWarning,
     UnreadableFileError,
 )
@@ -38,6 +39,14 @@ def _host() -> str:
 
 _HOST = _host()
 _COPY_CHUNK = 64 * 2**20
+
+
+def require_writable(folder: Path, what: str) -> None:
+    """Raise MissingFileError or ReadOnlyError unless files can be made in `folder`."""
+    if not folder.is_dir():
+        raise MissingFileError(f"cannot write {what}: the folder {folder} does not exist")
+    if not os.access(folder, os.W_OK | os.X_OK):
+        raise ReadOnlyError(f"cannot write {what}: no permission to write in {folder}")
 
 
 def temporary_name(final: Path) -> Path:
@@ -90,8 +99,7 @@ def replacing(path: Path) -> Iterator[Path]:
         When the folder that `path` should be in does not exist.
     """
     final = Path(os.path.realpath(path))
-    if not final.parent.is_dir():
-        raise MissingFileError(f"cannot write {path}: the folder {final.parent} does not exist")
+    require_writable(final.parent, str(path))
     if final.is_dir():
         raise UnreadableFileError(f"cannot write {path}: it is a folder")
     remove_abandoned(final)
@@ -124,8 +132,7 @@ def exclusive(path: Path) -> Iterator[None]:
     import filelock
 
     final = Path(os.path.realpath(path))
-    if not final.parent.is_dir():
-        raise MissingFileError(f"cannot write {path}: the folder {final.parent} does not exist")
+    require_writable(final.parent, str(path))
     lock = filelock.FileLock(final.with_name(f".{final.name}.lock"), timeout=0)
     try:
         lock.acquire()

@@ -82,8 +82,8 @@ class ParameterBox:
         )
         return OutOfRangeError(
             f"{name} = {value:.6g} is outside the range the emulator was trained in, "
-            f"[{low:.6g}, {high:.6g}]{others}. Choose a value inside, or pass "
-            'out_of_range="warn" (extrapolate) or "nan" (no answer there)',
+            f"[{low:.6g}, {high:.6g}]{others}. Choose a value inside, or set out_of_range to "
+            '"warn" (extrapolate) or "nan" (no answer there)',
             parameter=name,
             value=value,
             low=low,
@@ -112,6 +112,10 @@ def as_theta(theta: object, names: tuple[str, ...] = PARAMETER_NAMES) -> tuple[n
     ConfigError
         For a missing or unknown name, a wrong shape, or a value that is not a finite number.
     """
+    if hasattr(theta, "detach"):
+        theta = theta.detach().cpu().numpy()  # a PyTorch tensor
+    if hasattr(theta, "keys") and not isinstance(theta, Mapping):
+        theta = {str(key): theta[key] for key in theta.keys()}  # type: ignore[index]  # noqa: SIM118 - a pandas table
     if isinstance(theta, Mapping):
         for name in theta:
             if name not in names:

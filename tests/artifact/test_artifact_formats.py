@@ -78,7 +78,7 @@ def test_every_key_of_info_is_described(full: Path) -> None:
     nested = {
         f"{row[0].strip('`')}.{term}"
         for row in rows("`info.json`\n")
-        if row[0] in ("`artifacts`", "`dataset.fingerprint`")
+        if row[0] in ("`artifacts`", "`dataset.fingerprint`", "`software`")
         for term in re.findall(r"`([^`]+)`", row[2])
     }
     assert written == (documented | nested) - {"training_box"}

@@ -62,7 +62,7 @@ def test_the_workflow_makes_the_layout_on_the_page(
     workflow: dict,
 ) -> None:
     directory = workflow["artifact_dir"]
-    assert directory == Path("artifacts/baseline_four_param")
+    assert directory == Path("artifacts/baseline_four_param").absolute()
     shown = re.findall(r"^        (\w+\.\w+)$", between("artifacts/\n", "model.pt"), re.M)
     assert shown == ["info.json", "configs.json", "results.json", "normalizers.npz", "model.pt"]
     assert {path.name for path in directory.iterdir()} == {*shown, "weights.safetensors"}

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import json
 import os
 import shutil
@@ -138,6 +137,6 @@ def test_a_root_that_may_not_be_written(
         outcome = json.loads(log.read_text())
         assert "PermissionError" in outcome["bases"]
         assert str(readable_root) in outcome["error"]
-        assert f"[Errno {errno.EACCES}]" in outcome["error"]
+        assert "no permission" in outcome["error"]
     assert contents(readable_root) == before
     assert tag_of(readable_root / "run") == 1

@@ -13,7 +13,7 @@ from reionemu import Emulator, MCDropoutEmulator, Normalizer, OutOfRangeError, P
 from reionemu.errors import ConfigError, ReionemuWarning
 from reionemu.models.architecture import DenseLayer
 from reionemu.models.dense import DenseNetwork
-from reionemu.models.emulator import Target, TorchNetwork, as_normalizer
+from reionemu.models.emulator import Target, TorchNetwork
 from reionemu.models.registry import dense_layers
 from reionemu.parameters import PARAMETER_NAMES, ParameterBox
 
@@ -215,11 +215,6 @@ def test_changing_a_prediction_does_not_change_the_emulator(points):
     np.testing.assert_array_equal(one.predict(points).ell, ELL)
 
 
-def test_no_points_give_no_spectra():
-    got = emulator().predict(np.empty((0, 4)))
-    assert got.mean.shape == (0, 2)
-
-
 def test_it_says_what_it_is():
     assert repr(emulator()) == (
         "<Emulator of dl_ksz in 2 bins, ell 1500 to 3000, "
@@ -281,10 +276,37 @@ def test_layers_that_drop_are_what_makes_a_network_stochastic():
     assert not DenseNetwork([DenseLayer("a")], weights).stochastic
 
 
-def test_normalizers_are_taken_in_every_form():
-    norm = Normalizer(np.array([1.0]), np.array([2.0]))
-    assert as_normalizer(None) is None
-    assert as_normalizer(norm) is norm
-    for value in (([1.0], [2.0]), {"mean": [1.0], "std": [2.0]}):
-        got = as_normalizer(value)
-        assert (got.mean.tolist(), got.std.tolist()) == ([1.0], [2.0])
+def test_no_points_give_no_spectra():
+    for network in (Linear(), Noisy()):
+        prediction = emulator(network).predict(np.empty((0, 4)))
+        assert prediction.mean.shape == (0, 2)
+    assert prediction.std.shape == (0, 2)
+
+
+def test_many_points_are_the_same_in_blocks(monkeypatch):
+    points = np.random.default_rng(0).random((50, 4))
+    whole = emulator(Noisy(), box=False).predict(points, n_draws=5)
+    monkeypatch.setattr("reionemu.models.emulator._MAX_VALUES", 30)
+    blocks = emulator(Noisy(), box=False).predict(points, n_draws=5)
+    np.testing.assert_array_equal(whole.mean, blocks.mean)
+    np.testing.assert_array_equal(whole.std, blocks.std)
+
+
+def test_a_bad_seed_is_refused():
+    with pytest.raises(ConfigError, match="seed must be a whole number >= 0"):
+        emulator().predict(np.full(4, 0.5), seed=-1)
+
+
+def test_tables_are_read_by_the_names_of_their_columns():
+    columns = {"b0_zre": [0.3], "kb_zre": [1.0], "alpha_zre": [0.7], "zmean_zre": [8.0]}
+
+    class Columns:
+        def keys(self):
+            return list(columns)
+
+        def __getitem__(self, name):
+            return columns[name]
+
+    got = emulator(box=False).predict(Columns()).mean
+    want = emulator(box=False).predict([[8.0, 0.7, 1.0, 0.3]]).mean
+    np.testing.assert_allclose(got, want)

@@ -12,6 +12,9 @@ import pytest
 
 from reionemu import CondenseConfig, CondenseStats, condense_sim_root
 from reionemu.parameters import PARAMETER_NAMES
+from reionemu.simio.condense_h5 import condense_stamp
+from reionemu.simio.raw import find_sims
+from reionemu.simio.stamps import read_stamps
 
 OUTPUT = {"ksz_map", "Tcmb0", "theta_max_ksz", "pk_tt", "xmval_list", "zval_list", "tau"}
 RAW_HOME = {
@@ -202,3 +205,32 @@ def test_an_interruption_leaves_the_old_file(suite: Path, tmp_path: Path) -> Non
     assert out.read_bytes() == b"the old file"
     assert temporary_files(tmp_path) == []
     assert condense_sim_root(suite, out).written == 12
+
+
+def test_nothing_usable_leaves_the_old_file(raw_suite: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out.h5"
+    condense_sim_root(raw_suite, out)
+    before = out.read_bytes()
+    for folder in raw_suite.iterdir():
+        (folder / "obs_grids.hdf5").unlink()
+    with pytest.raises(RuntimeError, match="none of the 24 simulations") as caught:
+        condense_sim_root(raw_suite, out)
+    assert caught.value.stats.skipped_missing_obs_pk == 24
+    assert out.read_bytes() == before
+
+
+def test_the_stamp_is_of_what_was_there_before_reading(raw_suite: Path, tmp_path: Path) -> None:
+    """A file that is completed while others are read must not look as if it had been read."""
+    torn = raw_suite / "sim0" / "obs_grids.hdf5"
+    content = torn.read_bytes()
+    torn.write_bytes(content[:100])
+    out = tmp_path / "out.h5"
+
+    def complete(done: int, total: int) -> None:
+        torn.write_bytes(content)
+
+    condense_sim_root(raw_suite, out, progress_callback=complete)
+    with h5py.File(out) as h5:
+        stamp = read_stamps(h5)["condense"]
+    folders = find_sims(raw_suite, "sim")
+    assert stamp != condense_stamp(folders, "sim", CondenseConfig())

@@ -125,7 +125,11 @@ SKIPPED = {
     "dangling link": (only_a_dangling_link, MISSING, "obs_grids.hdf5: .*link"),
     "folder for a file": (only_a_folder_of_that_name, MISSING, "obs_grids.hdf5: "),
     "no map": (drop(OBS, "data/ksz_map"), MISSING, "no obs grids file$"),
-    "no pk_tt": (drop(PK, "data/pk_tt"), MISSING, "no pk arrays file$"),
+    "no pk_tt": (
+        drop(PK, "data/pk_tt"),
+        MISSING,
+        "no pk arrays file; pk_arrays.hdf5 lacks data/pk_tt$",
+    ),
     "no obs header": (drop(OBS, "header"), READ, "header"),
     "no pk header": (drop(PK, "header"), READ, "header"),
     "two temperatures": (put(OBS, "header/Tcmb0", [2.7, 2.8]), READ, r"Tcmb0.*one number.*\(2,\)"),
@@ -134,7 +138,7 @@ SKIPPED = {
     "no parameters in it": (put(PK, "header/tau", np.zeros(0)), READ, r"tau.*shape \(0,\)"),
     "map is a group": (make_group, READ, "ksz_map is not a dataset"),
     "huge claim": (claim_huge, READ, r"ksz_map claims the shape \(65536, 32768\)"),
-    "bad checksum": (spoil_checksum, READ, "sim1: .*[Rr]ead"),
+    "bad checksum": (spoil_checksum, READ, "[Rr]ead data"),
     "null dataspace": (empty_dataspace, READ, "ksz_map claims the shape None"),
     "empty map": (put(OBS, "data/ksz_map", np.zeros((0, 0))), INVALID, "map is empty"),
     "NaN pixel": (nan_pixel, INVALID, "1 pixel.* not finite"),
@@ -160,7 +164,7 @@ def test_a_damaged_simulation_is_counted_named_and_explained(
     assert getattr(stats, f"skipped_{category}") == 1
     (skipped,) = stats.skipped
     assert (skipped.sim, skipped.category) == ("sim1", category)
-    assert str(suite / "sim1") in skipped.reason
+    assert skipped.sim == "sim1"
     assert re.search(words, skipped.reason)
     with h5py.File(tmp_path / "out.h5") as h5:
         assert set(h5["sims"]) == {"sim0", "sim2"}

@@ -24,8 +24,14 @@ from datetime import datetime, timezone
 from functools import lru_cache
 from pathlib import Path
 
-from ..errors import RecordError
-from ..files import remove_abandoned, sync_directory, sync_file, temporary_name
+from ..errors import ReadOnlyError, RecordError
+from ..files import (
+    remove_abandoned,
+    require_writable,
+    sync_directory,
+    sync_file,
+    temporary_name,
+)
 
 HISTORY = ".history"
 MARKER = "info.json"
@@ -45,7 +51,7 @@ def artifact_path(name: str, root_dir: Path) -> Path:
     RecordError (ValueError)
         For any other name, or one that lies inside another artifact or is a folder of artifacts.
     """
-    root = Path(root_dir).expanduser()
+    root = Path(root_dir).expanduser().absolute()
     parts = name.split("/") if isinstance(name, str) else [""]
     if any(not part or part.startswith(".") or not part.isprintable() for part in parts):
         raise RecordError(
@@ -69,6 +75,22 @@ def artifact_path(name: str, root_dir: Path) -> Path:
     return path
 
 
+def prepare_root(path: Path) -> None:
+    """Make the folder that an artifact goes in, or say why there can be none.
+
+    Raises
+    ------
+    ReadOnlyError (PermissionError), RecordError (ValueError)
+    """
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    except PermissionError:
+        raise ReadOnlyError(f"cannot make the folder {path.parent}: no permission") from None
+    except (FileExistsError, NotADirectoryError):
+        raise RecordError(f"cannot save in {path.parent}: there is a file in the way") from None
+    require_writable(path.parent, f"the artifact {path.name}")
+
+
 @contextlib.contextmanager
 def placing(name: str, root_dir: Path) -> Iterator[tuple[Path, Path]]:
     """Yield (a folder to fill, where it will be); when the block ends well, it is there.
@@ -77,7 +99,7 @@ def placing(name: str, root_dir: Path) -> Iterator[tuple[Path, Path]]:
     """
     final = artifact_path(name, root_dir)
     history = Path(root_dir).expanduser() / HISTORY / name
-    final.parent.mkdir(parents=True, exist_ok=True)
+    prepare_root(final)
     remove_abandoned(final)
     temporary = temporary_name(final)
     temporary.mkdir()

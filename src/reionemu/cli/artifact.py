@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -35,16 +35,23 @@ def show(
         return
     for label, text in _lines(artifact):
         print(f"{label:<12}{text}")
-    metrics = artifact.results.get("metrics") or {}
-    if "errors" in metrics:
+    errors = _table(_table(artifact.results, "metrics"), "errors")
+    held_out = _table(artifact.results, "summary").get("held_out")
+    if {"ell", "n", "mean", "median", "p95", "max"} <= set(errors) and held_out:
         print()
-        print_errors(metrics["errors"], artifact.results["summary"]["held_out"])
+        print_errors(errors, held_out)
+
+
+def _table(document: dict[str, Any], key: str) -> dict[str, Any]:
+    """A part of a document, or nothing where the record is not as this project writes it."""
+    part = document.get(key)
+    return part if isinstance(part, dict) else {}
 
 
 def _lines(artifact: Artifact) -> list[tuple[str, str]]:
     info, configs, results = artifact.info, artifact.configs, artifact.results
-    dataset = info.get("dataset") or {}
-    fingerprint = dataset.get("fingerprint") or {}
+    dataset = _table(info, "dataset")
+    fingerprint = _table(dataset, "fingerprint")
     lines = [
         ("artifact", str(artifact.path)),
         ("name", artifact.name),
@@ -58,17 +65,20 @@ def _lines(artifact: Artifact) -> list[tuple[str, str]]:
         lines.append(
             ("", counts + f"{dataset.get('y_source', '?')} ({dataset.get('y_transform', '?')})")
         )
-    model = configs.get("model") or {}
+    model = _table(configs, "model")
     options = ", ".join(f"{k}={v}" for k, v in model.items() if k != "class_name")
     lines.append(
         ("model", f"{model.get('class_name', 'not recorded')} {f'({options})' * bool(options)}")
     )
-    for name, (low, high) in (
-        info.get("training_box") or dataset.get("parameter_ranges") or {}
-    ).items():
-        lines.append(("", f"{name} in [{low:.4g}, {high:.4g}]"))
-    metrics = results.get("metrics") or {}
+    ranges = _table(info, "training_box") or _table(dataset, "parameter_ranges")
+    label = "trained for"
+    for name in dataset.get("param_names") or ranges:
+        ends = ranges.get(name)
+        if isinstance(ends, list) and len(ends) == 2:
+            lines.append((label, f"{name} in [{ends[0]:.4g}, {ends[1]:.4g}]"))
+            label = ""
+    metrics = _table(results, "metrics")
     scalars = [f"{k} {v:.4g}" for k, v in metrics.items() if isinstance(v, (int, float))]
     lines.append(("metrics", ", ".join(scalars) or "none"))
-    lines.append(("files", ", ".join(["info.json", *(info.get("artifacts") or {}).values()])))
+    lines.append(("files", ", ".join(["info.json", *map(str, _table(info, "artifacts").values())])))
     return [(label, text) for label, text in lines if text]

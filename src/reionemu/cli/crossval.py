@@ -22,8 +22,7 @@ def crossval(
     json: JsonOption = False,
 ) -> None:
     """Cross-validate a model: train on all folds but one, measure on that one."""
-    from ..data.arrays import load_training_set
-    from ..pipeline.training import cross_validate
+    from ..pipeline.training import cross_validate, load_data
     from ..training.kfold_cv import KFoldConfig
 
     options = training_options(model, None, seed, epochs, settings)
@@ -31,7 +30,7 @@ def crossval(
     folds = replace(folds, k=folds.k if k is None else k)
     options = replace(options, kfold=replace(folds, seed=folds.seed if seed is None else seed))
     with progress_line() as line:
-        result = cross_validate(training_h5, load_training_set(training_h5), options, line)
+        result = cross_validate(training_h5, load_data(training_h5)[0], options, line)
     if json:
         print_json(result)
         return

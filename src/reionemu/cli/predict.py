@@ -37,7 +37,8 @@ def predict(
         typer.Option(
             "--given",
             metavar="KEY=VALUE",
-            help="What the record lacks: y_transform=ln, activation=relu, bounds=unbounded, ...",
+            help="What the record lacks, or should be overruled in: y_transform=ln, "
+            "activation=relu, bounds=unbounded, ...",
         ),
     ] = None,
     json: JsonOption = False,

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from .output import JsonOption, print_errors, print_json, print_skipped, progress_line, say
+from .output import JsonOption, print_errors, print_json, print_skipped, progress_line, say, short
 
 if TYPE_CHECKING:
     from ..artifact.read import Artifact
@@ -28,7 +28,11 @@ def run(
             line.close()
             say(text)
 
-        result = pipeline.run(options, fresh=fresh, progress=line, say=speak)
+        try:
+            result = pipeline.run(options, fresh=fresh, progress=line, say=speak)
+        except KeyboardInterrupt:
+            speak("interrupted; the same command goes on with the stage it was in")
+            raise typer.Exit(130) from None
     print_skipped(result.skipped)
     artifact = result.artifact
     summary, metrics = artifact.results["summary"], artifact.results["metrics"]
@@ -36,7 +40,7 @@ def run(
         print_json({"path": artifact.path, "summary": summary, "metrics": metrics})
         return
     print_errors(metrics["errors"], summary["held_out"])
-    print(f"artifact: {artifact.path}")
+    print(f"artifact: {short(artifact.path)}")
     say(f"now: {_suggestion(artifact)}")
 
 
@@ -46,4 +50,4 @@ def _suggestion(artifact: Artifact) -> str:
     names = artifact.info["dataset"]["param_names"]
     middle = {name.removesuffix("_zre"): sum(box[name]) / 2 for name in names}
     options = " ".join(f"--{name} {value:.2f}" for name, value in middle.items())
-    return f"reionemu predict {artifact.path} {options}"
+    return f"reionemu predict {short(artifact.path)} {options}"

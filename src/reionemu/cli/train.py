@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from .choices import EpochsOption, ModelOption, SeedOption, SetOption, SplitOption, training_options
-from .output import JsonOption, print_errors, print_json, progress_line
+from .output import JsonOption, print_errors, print_json, progress_line, short
 
 
 def train(
@@ -36,4 +36,4 @@ def train(
         print_json({"path": artifact.path, "summary": summary, "metrics": metrics})
         return
     print_errors(metrics["errors"], summary["held_out"])
-    print(f"saved {artifact.path}")
+    print(f"saved {short(artifact.path)}")

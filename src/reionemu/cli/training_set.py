@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from .output import JsonOption, print_json, print_skipped, progress_line
+from .output import JsonOption, print_json, print_skipped, progress_line, say
 
 
 def training_set(
@@ -31,6 +31,11 @@ def training_set(
             copy_callback=lambda done, total: line("copying the file", done, total),
         )
     print_skipped(stats.skipped)
+    if stats.skipped_inconsistent_ell > stats.processed:
+        say(
+            "warning: most simulations have other ell bins than the first one used, which is "
+            "likely the odd one; leave it out of the suite"
+        )
     if json:
         print_json({"path": h5_path, **counts(stats)})
     else:

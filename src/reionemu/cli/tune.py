@@ -10,7 +10,7 @@ import typer
 
 from ..errors import ConfigError
 from .choices import ModelOption, SeedOption, SetOption, SplitOption, training_options
-from .output import JsonOption, print_errors, print_json, print_table, progress_line, say
+from .output import JsonOption, print_errors, print_json, print_table, progress_line, say, short
 
 
 def tune(
@@ -28,10 +28,9 @@ def tune(
     json: JsonOption = False,
 ) -> None:
     """Search for a good architecture and optimizer (needs the extra `tune`)."""
-    from ..data.arrays import load_training_set
     from ..data.splits import split_indices
     from ..pipeline.options import TuningOptions
-    from ..pipeline.training import search, train_artifact
+    from ..pipeline.training import load_data, search, train_artifact
 
     if (out is None) != (name is None):
         raise ConfigError("--out and --name go together: where to save the best model, and as what")
@@ -45,7 +44,7 @@ def tune(
         summary = artifact.results["summary"]
         found = summary["tuning"]
     else:
-        data = load_training_set(training_h5)
+        data = load_data(training_h5)[0]
         parts = split_indices(len(data.X), options.split, options.dataloader.seed)
         artifact, (_, found) = None, search(data, parts, options)
     if json:
@@ -63,9 +62,18 @@ def tune(
     print_table(["val loss", "epochs", *(key.replace("_", " ") for key in keys)], rows)
     if artifact:
         print_errors(artifact.results["metrics"]["errors"], artifact.results["summary"]["held_out"])
-        print(f"saved {artifact.path}")
+        print(f"saved {short(artifact.path)}")
     else:
-        say("train with the best by `reionemu tune ... --out ROOT --name NAME`")
+        best = found["best"]["config"]
+        chosen = ("hidden_dim", "num_hidden_layers", "activation")
+        settings = [f"--set model.{key}={best[key]}" for key in chosen]
+        say(
+            f"now: reionemu train {training_h5} --out artifacts --name best "
+            f"{' '.join(settings)} --set optimizer.name={best['optimizer']} "
+            f"--set optimizer.lr={best['lr']:.3g} "
+            f"--set optimizer.weight_decay={best['weight_decay']:.3g} "
+            f"--set dataloader.batch_size={best['batch_size']}"
+        )
 
 
 def _short(value: object) -> str:

@@ -173,12 +173,13 @@ class TrainingOptions:
     tuning: TuningOptions | None = None
 
     def __post_init__(self) -> None:
+        check_keys(self.split, ("train", "val", "test"), "the split")
         check_split(self.split)
+        require_int("fit", "epochs", self.fit.epochs, minimum=1)
         for name in ("train", "val"):
             if not self.split.get(name, 0) > 0:
                 raise ConfigError(
-                    f"the split needs a part {name!r} with samples in it; "
-                    f"it has {dict(self.split)}. Add a part 'test' for errors on unseen data"
+                    f"the split needs a part {name!r} with samples in it; it has {dict(self.split)}"
                 )
 
     def seeded(self, seed: int) -> TrainingOptions:
@@ -245,11 +246,12 @@ def load_run_options(path: Path) -> RunOptions:
     if "split" in document:
         training["split"] = _split(document["split"], f"{path}, [split]")
     data = {name: table(name, cls) for name, cls in _DATA_TABLES.items() if name in document}
-    return RunOptions(
-        paths=_relative_to(path.parent, table("run", RunPaths)),
-        training=replace(defaults, **training),
-        **data,
-    )
+    try:
+        options = replace(defaults, **training)
+    except ConfigError as error:
+        raise ConfigError(f"{path}: {error}") from None
+    paths = _relative_to(path.parent, table("run", RunPaths))
+    return RunOptions(paths=paths, training=options, **data)
 
 
 def _read_toml(path: Path) -> dict[str, Any]:

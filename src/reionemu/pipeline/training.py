@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
+import sys
 import warnings
 from collections.abc import Callable, Mapping
-from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -15,7 +17,7 @@ from torch import nn
 
 from ..artifact.dataset import describe, file_fingerprint
 from ..artifact.jsonio import to_plain
-from ..artifact.placing import artifact_path
+from ..artifact.placing import artifact_path, prepare_root
 from ..artifact.read import Artifact, load_artifact
 from ..artifact.write import save_record
 from ..data.arrays import TrainingSet, load_training_set
@@ -83,7 +85,7 @@ def train_artifact(
     """
     options = options or TrainingOptions()
     check_feasible(name, root_dir, options)
-    data, fingerprint, stamps = _load(h5_path)
+    data, fingerprint, stamps = load_data(h5_path)
     parts = split_indices(len(data.X), options.split, options.dataloader.seed)
     request = _request(data, options)
     if options.fit.seed is None:
@@ -150,7 +152,7 @@ def check_feasible(name: str, root_dir: Path, options: TrainingOptions) -> None:
     RecordError, ConfigError
         For an impossible name, or if a search is wanted and Ray Tune is not installed.
     """
-    artifact_path(name, root_dir)
+    prepare_root(artifact_path(name, root_dir))
     require_available(resolve_device(options.fit.device))
     if options.tuning is not None:
         from ..tuning.four_param import default_param_space
@@ -162,7 +164,7 @@ def up_to_date(
     h5_path: Path, name: str, root_dir: Path, options: TrainingOptions
 ) -> Artifact | None:
     """The artifact of that name, if it is what `train_artifact` would make of the same data."""
-    with suppress(ReionemuError, OSError):
+    with contextlib.suppress(ReionemuError, OSError):
         artifact = load_artifact(artifact_path(name, root_dir))
         if artifact.info.get("requested") == _request(load_training_set(h5_path), options):
             return artifact
@@ -192,6 +194,7 @@ def search(
     """
     from ..tuning.four_param import default_param_space, run_tune_four_param
 
+    os.environ.setdefault("TUNE_DISABLE_SIGINT_HANDLER", "1")  # an interrupt is not a result
     tuning = options.tuning or TuningOptions()
     space = default_param_space()
     space |= {
@@ -202,17 +205,18 @@ def search(
     }
     if options.model.name == "mc-dropout":
         space["dropout_rate"] = options.model.dropout_rate
-    grid = run_tune_four_param(
-        X_train=data.X[parts["train"]],
-        Y_train=data.Y[parts["train"]],
-        X_val=data.X[parts["val"]],
-        Y_val=data.Y[parts["val"]],
-        param_space=space,
-        num_samples=tuning.num_samples,
-        max_concurrent_trials=tuning.max_concurrent_trials,
-        device=options.fit.device,
-        storage_path=str(tuning.storage_path) if tuning.storage_path else None,
-    )
+    with contextlib.redirect_stdout(sys.stderr):  # Ray prints; results are ours to print
+        grid = run_tune_four_param(
+            X_train=data.X[parts["train"]],
+            Y_train=data.Y[parts["train"]],
+            X_val=data.X[parts["val"]],
+            Y_val=data.Y[parts["val"]],
+            param_space=space,
+            num_samples=tuning.num_samples,
+            max_concurrent_trials=tuning.max_concurrent_trials,
+            device=options.fit.device,
+            storage_path=str(tuning.storage_path) if tuning.storage_path else None,
+        )
     trials = sorted(
         (
             {
@@ -355,7 +359,7 @@ def _request(data: TrainingSet, options: TrainingOptions) -> dict[str, Any]:
     )
 
 
-def _load(h5_path: Path) -> tuple[TrainingSet, dict[str, Any], dict[str, Any]]:
+def load_data(h5_path: Path) -> tuple[TrainingSet, dict[str, Any], dict[str, Any]]:
     """Training arrays that can be recorded, and which file, made how, they were read from."""
     fingerprint = file_fingerprint(h5_path)
     data = load_training_set(h5_path)

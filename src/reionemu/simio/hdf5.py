@@ -42,7 +42,7 @@ def open_h5(path: Path) -> Iterator[h5py.File]:
     MissingFileError, UnreadableFileError
         Naming the file, when it is absent, or torn, or not HDF5.
     """
-    path = Path(path)
+    path = Path(path).expanduser()
     if not path.exists():
         raise MissingFileError(f"{path} does not exist")
     if path.is_dir():

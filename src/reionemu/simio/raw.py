@@ -74,27 +74,27 @@ def read_sim(folder: Path, *, require_both: bool = True) -> RawSim:
     try:
         obs, pk, notes = _find_files(folder)
     except OSError as error:
-        raise UnusableSimError(MISSING, f"{folder} cannot be listed: {error.strerror}") from None
+        raise UnusableSimError(MISSING, f"the folder cannot be listed: {error.strerror}") from None
     if require_both and (obs is None or pk is None):
         lacking = " and no ".join(
             name for name, path in (("obs grids file", obs), ("pk arrays file", pk)) if not path
         )
-        raise UnusableSimError(MISSING, "; ".join([f"{folder} has no {lacking}", *notes]))
+        raise UnusableSimError(MISSING, "; ".join([f"it has no {lacking}", *notes]))
     try:
         output: dict[str, np.ndarray | float] = {}
         params = dict.fromkeys(PARAMETER_NAMES, float("nan"))
         if obs:
             with h5py.File(obs, "r") as h5:
                 output |= _read_arrays(h5, _OBS_ARRAYS)
-                output |= {k: read_scalar(h5["header"], k) for k in ("Tcmb0", "theta_max_ksz")}
+                output |= {k: read_scalar(_header(h5), k) for k in ("Tcmb0", "theta_max_ksz")}
         if pk:
             with h5py.File(pk, "r") as h5:
                 output |= _read_arrays(h5, _PK_ARRAYS)
-                output["tau"] = read_scalar(h5["header"], "tau")
-                params = {name: read_scalar(h5["header"], name) for name in PARAMETER_NAMES}
+                output["tau"] = read_scalar(_header(h5), "tau")
+                params = {name: read_scalar(_header(h5), name) for name in PARAMETER_NAMES}
     except (OSError, KeyError, ValueError, TypeError, RuntimeError) as error:
-        raise UnusableSimError(READ_ERROR, f"{folder}: {error}") from None
-    _validate(folder, output)
+        raise UnusableSimError(READ_ERROR, str(error)) from None
+    _validate(output)
     return RawSim(params, output)
 
 
@@ -109,6 +109,9 @@ def _find_files(folder: Path) -> tuple[Path | None, Path | None, list[str]]:
                     obs = path
                 if pk is None and all(f"data/{name}" in h5 for name in _PK_ARRAYS):
                     pk = path
+                lacking = [name for name in _PK_ARRAYS if f"data/{name}" not in h5]
+                if 0 < len(lacking) < len(_PK_ARRAYS):
+                    notes.append(f"{path.name} lacks data/{', data/'.join(lacking)}")
         except (OSError, RuntimeError, ValueError) as error:
             notes.append(f"{path.name}: {explain(path, error)}")
     return obs, pk, notes
@@ -126,7 +129,14 @@ def _read_arrays(h5: h5py.File, names: tuple[str, ...]) -> dict[str, np.ndarray 
     return arrays
 
 
-def _validate(folder: Path, output: dict[str, np.ndarray | float]) -> None:
+def _header(h5: h5py.File) -> h5py.Group:
+    header = h5.get("header")
+    if not isinstance(header, h5py.Group):
+        raise DatasetError(f"{Path(h5.filename).name} has no group header")
+    return header
+
+
+def _validate(output: dict[str, np.ndarray | float]) -> None:
     """Refuse here what the spectra stage would have to refuse."""
     try:
         if "ksz_map" not in output:
@@ -137,4 +147,4 @@ def _validate(folder: Path, output: dict[str, np.ndarray | float]) -> None:
                 f"header/Tcmb0 must be a positive temperature, not {output['Tcmb0']}"
             )
     except ValueError as error:
-        raise UnusableSimError(INVALID, f"{folder}: {error}") from None
+        raise UnusableSimError(INVALID, str(error)) from None

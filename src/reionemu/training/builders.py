@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 from ..config import require_choice
-from ..errors import ConfigError
+from ..errors import MissingOptionError
 from ..models.four_param_emulator import FourParamEmulator
 from ..models.mc_dropout_emulator import MCDropoutEmulator
 
@@ -20,7 +20,8 @@ def build_four_param_model(config: Mapping[str, Any]) -> FourParamEmulator:
     """A FourParamEmulator from a dictionary.
 
     Its keys are hidden_dim, num_hidden_layers, activation, input_dim=4 and output_dim=5; others
-    are ignored. Raises ConfigError for a key that is missing, or a value that is not possible.
+    are ignored. Raises MissingOptionError for a key that is missing, and ConfigError for a
+    value that is not possible.
     """
     return FourParamEmulator(**_stack_options(config))
 
@@ -43,7 +44,9 @@ def build_optimizer(model: nn.Module, config: Mapping[str, Any]) -> torch.optim.
     Raises
     ------
     ConfigError (ValueError)
-        For an unknown optimizer, or without "lr".
+        For an unknown optimizer.
+    MissingOptionError (KeyError)
+        Without "lr".
     """
     name = config.get("optimizer", "adamw")
     require_choice("optimizer", "optimizer", name, _OPTIMIZERS)
@@ -62,7 +65,7 @@ def _stack_options(config: Mapping[str, Any]) -> dict[str, Any]:
 
 def _needed(config: Mapping[str, Any], key: str) -> Any:
     if key not in config:
-        raise ConfigError(
+        raise MissingOptionError(
             f"the configuration lacks {key!r}; it has {', '.join(config) or 'nothing'}"
         )
     return config[key]

@@ -5,6 +5,7 @@ Li et al. 2020, "A System for Massively Parallel Hyperparameter Tuning" (MLSys).
 
 from __future__ import annotations
 
+import logging
 import math
 import tempfile
 from collections.abc import Mapping
@@ -159,8 +160,8 @@ def run_tune_four_param(
     Returns
     -------
     ray.tune.ResultGrid
-        `.get_best_result()` has the lowest validation loss. A trial that diverged is in it with
-        the error that ended it.
+        One result a trial; `best_val_loss` is its lowest validation loss. A trial that diverged
+        is in it with the error that ended it.
 
     Raises
     ------
@@ -182,6 +183,7 @@ def run_tune_four_param(
     scheduler = ASHAScheduler(
         max_t=max(1, max_t), grace_period=max(1, min(15, max_t)), reduction_factor=2
     )
+    _start_quietly()
     tuner = tune.Tuner(
         trainable,
         param_space=space,
@@ -199,6 +201,14 @@ def run_tune_four_param(
         ),
     )
     return tuner.fit()
+
+
+def _start_quietly() -> None:
+    """Start Ray, if nobody has, without the messages of its workers."""
+    import ray
+
+    if not ray.is_initialized():
+        ray.init(log_to_driver=False, logging_level=logging.ERROR)
 
 
 def _ray_tune() -> Any:

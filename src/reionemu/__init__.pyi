@@ -1,0 +1,168 @@
+"""What type checkers see of the package, whose names are imported when first used."""
+
+from . import (
+    artifact as artifact,
+)
+from . import (
+    data as data,
+)
+from . import (
+    errors as errors,
+)
+from . import (
+    models as models,
+)
+from . import (
+    simio as simio,
+)
+from . import (
+    spectra as spectra,
+)
+from . import (
+    training as training,
+)
+from . import (
+    tuning as tuning,
+)
+from .artifact.dataset import (
+    dataset_summary as dataset_summary,
+)
+from .artifact.dataset import (
+    file_fingerprint as file_fingerprint,
+)
+from .artifact.jsonio import read_json as read_json
+from .artifact.read import Artifact as Artifact
+from .artifact.read import load_artifact as load_artifact
+from .artifact.sidecars import (
+    load_normalizers as load_normalizers,
+)
+from .artifact.sidecars import (
+    save_model_checkpoint as save_model_checkpoint,
+)
+from .artifact.sidecars import (
+    save_normalizers as save_normalizers,
+)
+from .artifact.write import (
+    create_artifact_dir as create_artifact_dir,
+)
+from .artifact.write import (
+    save_artifact as save_artifact,
+)
+from .artifact.write import (
+    save_configs as save_configs,
+)
+from .artifact.write import (
+    save_info as save_info,
+)
+from .artifact.write import (
+    save_results as save_results,
+)
+from .data.arrays import load_training_arrays as load_training_arrays
+from .data.dataloaders import (
+    DataLoaderConfig as DataLoaderConfig,
+)
+from .data.dataloaders import (
+    make_dataloaders as make_dataloaders,
+)
+from .data.normalization import Normalizer as Normalizer
+from .errors import (
+    OutOfRangeError as OutOfRangeError,
+)
+from .errors import (
+    ReionemuError as ReionemuError,
+)
+from .errors import (
+    ReionemuWarning as ReionemuWarning,
+)
+from .models.emulator import Emulator as Emulator
+from .models.emulator import Prediction as Prediction
+from .models.four_param_emulator import FourParamEmulator as FourParamEmulator
+from .models.mc_dropout_emulator import (
+    MCDropoutEmulator as MCDropoutEmulator,
+)
+from .models.mc_dropout_emulator import (
+    enable_dropout_only as enable_dropout_only,
+)
+from .models.mc_dropout_emulator import (
+    predict_mc as predict_mc,
+)
+from .simio.build_xy import (
+    BuildStats as BuildStats,
+)
+from .simio.build_xy import (
+    BuildXYConfig as BuildXYConfig,
+)
+from .simio.build_xy import (
+    build_and_write_training as build_and_write_training,
+)
+from .simio.build_xy import (
+    build_training_arrays as build_training_arrays,
+)
+from .simio.compute_cl import add_cl_to_condensed_h5 as add_cl_to_condensed_h5
+from .simio.condense_h5 import (
+    CondenseConfig as CondenseConfig,
+)
+from .simio.condense_h5 import (
+    CondenseStats as CondenseStats,
+)
+from .simio.condense_h5 import (
+    condense_sim_root as condense_sim_root,
+)
+from .spectra.config import ClConfig as ClConfig
+from .training.builders import (
+    build_four_param_model as build_four_param_model,
+)
+from .training.builders import (
+    build_mc_dropout_model as build_mc_dropout_model,
+)
+from .training.builders import (
+    build_optimizer as build_optimizer,
+)
+from .training.kfold_cv import (
+    KFoldConfig as KFoldConfig,
+)
+from .training.kfold_cv import (
+    kfold_cross_validate as kfold_cross_validate,
+)
+from .training.metrics import (
+    mean_relative_error as mean_relative_error,
+)
+from .training.metrics import (
+    mse as mse,
+)
+from .training.metrics import (
+    physical_mean_relative_error as physical_mean_relative_error,
+)
+from .training.metrics import (
+    rmse as rmse,
+)
+from .training.train_loop import (
+    FitConfig as FitConfig,
+)
+from .training.train_loop import (
+    evaluate as evaluate,
+)
+from .training.train_loop import (
+    evaluate_mc_metrics as evaluate_mc_metrics,
+)
+from .training.train_loop import (
+    evaluate_metrics as evaluate_metrics,
+)
+from .training.train_loop import (
+    fit as fit,
+)
+from .training.train_loop import (
+    train_one_epoch as train_one_epoch,
+)
+from .tuning.four_param import (
+    default_param_space as default_param_space,
+)
+from .tuning.four_param import (
+    run_tune_four_param as run_tune_four_param,
+)
+from .tuning.four_param import (
+    train_four_param_tune as train_four_param_tune,
+)
+
+__version__: str
+__all__: list[str]
