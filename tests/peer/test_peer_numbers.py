@@ -213,7 +213,7 @@ def assert_document(ours: Any, peer: Any, where: str) -> None:
         assert ours == peer or where.endswith(VOLATILE), where
         assert type(ours) is type(peer), where
         return
-    may_have_more = where.endswith(("dataset", "artifacts", "summary"))
+    may_have_more = where.endswith(("dataset", "artifacts", "summary", "info"))
     assert set(peer) <= set(ours), where
     assert may_have_more or set(peer) == set(ours), where
     for key, value in peer.items():

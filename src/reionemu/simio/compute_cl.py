@@ -121,10 +121,10 @@ def _job(sims: h5py.Group, name: str, config: ClConfig) -> Job:
 
 def _spectrum_of(job: Job) -> tuple[str, Spectrum]:
     name, delta_t, tcmb, plan = job
+    if delta_t.dtype == np.float64:
+        return name, plan.spectrum(delta_t, unit=tcmb * 1e6)
     # In this order, and in the precision of the map: what published spectra were made with.
-    temperature = delta_t * tcmb
-    temperature *= 1e6
-    return name, plan.spectrum(temperature)
+    return name, plan.spectrum(delta_t * tcmb * 1e6)
 
 
 def _on_all_cores(

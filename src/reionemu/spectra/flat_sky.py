@@ -152,10 +152,17 @@ class FlatSkyPlan:
             )
         self._coupling = _mode_coupling(n_pixels, ends, tuple(self._wide.tolist()))
 
-    def spectrum(self, temperature: np.ndarray) -> Spectrum:
-        """Spectrum of a map that `check_map` has passed, shape (N, N) [uK]."""
+    def spectrum(self, temperature: np.ndarray, unit: float = 1.0) -> Spectrum:
+        """Spectrum of a map that `check_map` has passed.
+
+        Parameters
+        ----------
+        temperature : ndarray, shape (N, N)
+        unit : float
+            What one unit of the map is [uK].
+        """
         fine = self.fine_sums(temperature)
-        scale = self.theta**2 / self.grid.n_pixels**4 / self.grid.mean_square_window
+        scale = (unit * self.theta) ** 2 / self.grid.n_pixels**4 / self.grid.mean_square_window
         cl = scale * self._widen(fine) / self.modes
         dl = self.ell * (self.ell + 1) * cl / (2 * np.pi)
         return Spectrum(self.ell, cl, dl, dcl=scale * self.standard_deviation(fine))
