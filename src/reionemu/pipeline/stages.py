@@ -4,17 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
-
-import numpy as np
 
 from ..artifact.read import Artifact
 from ..errors import MissingFileError, NoUsableSimulationsError, ReionemuError
-from ..simio import add_cl_to_condensed_h5, condense_sim_root
-from ..simio.build_xy import write_training_set
+from ..simio import CondenseStats, condense_sim_root
+from ..simio.build_xy import collect, write_training
+from ..simio.compute_cl import write_spectra
 from ..simio.condense_h5 import condense_stamp
-from ..simio.hdf5 import SkippedSim, open_h5
+from ..simio.hdf5 import SkippedSim, edit_h5, locked_h5, open_h5
 from ..simio.raw import find_sims
 from ..simio.stamps import options_of, read_stamps
 from .options import RunOptions
@@ -70,13 +68,15 @@ def run(
     paths.dataset.parent.mkdir(parents=True, exist_ok=True)
     stages = _Stages(options, progress)
     skipped: list[SkippedSim] = []
-    for name in ("condense", "spectra", "training_set"):
-        if not fresh and stages.is_done(name):
-            say(f"{name.replace('_', ' ')}: up to date in {paths.dataset}")
-            continue
-        line, left_out = getattr(stages, name)()
-        skipped.extend(left_out)
-        say(f"{name.replace('_', ' ')}: {line}")
+    for names in (("condense",), ("spectra", "training_set")):
+        first = next((i for i, name in enumerate(names) if not stages.is_done(name)), len(names))
+        due = names if fresh else names[first:]
+        for name in names:
+            if name not in due:
+                say(f"{name.replace('_', ' ')}: up to date in {paths.dataset}")
+        for name, line, left_out in stages.do(due) if due else ():
+            skipped.extend(left_out)
+            say(f"{name.replace('_', ' ')}: {line}")
     artifact = None
     if not fresh:
         artifact = up_to_date(paths.dataset, paths.name, paths.artifacts, options.training)
@@ -115,7 +115,31 @@ class _Stages:
         except (ReionemuError, OSError):
             return False
 
-    def condense(self) -> tuple[str, tuple[SkippedSim, ...]]:
+    def do(self, names: tuple[str, ...]) -> list[tuple[str, str, tuple[SkippedSim, ...]]]:
+        """Do the stages of these names; name, a line about it, and what was left out, of each.
+
+        Spectra and training arrays are added in one edit: a large file is copied once.
+        """
+        if names == ("condense",):
+            condensed = self._condense()
+            line = f"{condensed.written} simulations{_left_out(condensed.skipped)}"
+            return [("condense", line, condensed.skipped)]
+        done: list[tuple[str, str, tuple[SkippedSim, ...]]] = []
+        options, dataset = self.options, self.options.paths.dataset
+        copying = self._callback("copying the file")
+        with locked_h5(dataset), edit_h5(dataset, copying) as h5:
+            if "spectra" in names:
+                computing = self._callback("computing spectra")
+                n = write_spectra(h5, options.spectra, computing)
+                done.append(("spectra", f"{n} computed", ()))
+            built = collect(h5, options.training_set)
+            write_training(h5, built, options.training_set)
+        X, ell, stats = built[0], built[2], built[-1]
+        line = f"{len(X)} simulations, {X.shape[1]} parameters, {len(ell)} bins, "
+        line += f"ell {ell[0]:.0f} to {ell[-1]:.0f}{_left_out(stats.skipped)}"
+        return [*done, ("training_set", line, stats.skipped)]
+
+    def _condense(self) -> CondenseStats:
         paths, config = self.options.paths, self.options.condense
         stats = condense_sim_root(
             paths.raw,
@@ -130,25 +154,7 @@ class _Stages:
                 f"none of the {stats.skipped_total} simulations in {paths.raw} is usable: {why}",
                 stats=stats,
             )
-        return f"{stats.written} simulations{_left_out(stats.skipped)}", stats.skipped
-
-    def spectra(self) -> tuple[str, tuple[SkippedSim, ...]]:
-        n = add_cl_to_condensed_h5(
-            self.options.paths.dataset,
-            config=self.options.spectra,
-            progress_callback=self._callback("computing spectra"),
-            copy_callback=self._callback("copying the file"),
-        )
-        return f"{n} computed", ()
-
-    def training_set(self) -> tuple[str, tuple[SkippedSim, ...]]:
-        dataset = self.options.paths.dataset
-        config = self.options.training_set
-        stats = write_training_set(
-            dataset, config, overwrite=True, copy_callback=self._callback("copying the file")
-        )
-        line = f"{stats.processed} simulations, {_shape(dataset)}{_left_out(stats.skipped)}"
-        return line, stats.skipped
+        return stats
 
     def _stamp(self, name: str) -> dict[str, Any]:
         options = self.options
@@ -166,10 +172,3 @@ class _Stages:
 
 def _left_out(skipped: tuple[SkippedSim, ...]) -> str:
     return f", {len(skipped)} left out" if skipped else ""
-
-
-def _shape(dataset: Path) -> str:
-    with open_h5(dataset) as h5:
-        ell = np.asarray(h5["training/ell"])
-        n_parameters = h5["training/X"].shape[1]
-    return f"{n_parameters} parameters and {len(ell)} bins, ell {ell[0]:.0f} to {ell[-1]:.0f}"

@@ -110,11 +110,15 @@ class _Unusable(Exception):  # noqa: N818 - control flow inside this module
     pass
 
 
+Built = tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, np.ndarray, BuildStats]
+"""X, Y, ell, sim_ids, param_names, stats."""
+
+
 def build_training_arrays(
     h5_path: Path,
     *,
     config: BuildXYConfig = BuildXYConfig(),
-) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, np.ndarray, BuildStats]:
+) -> Built:
     """Collect parameters and spectra into arrays, without writing anything.
 
     Simulations are taken in lexicographic order of their names.
@@ -140,22 +144,26 @@ def build_training_arrays(
     NoUsableSimulationsError (RuntimeError)
         If nothing usable is left; the error and its `.stats` say what was skipped.
     """
-    h5_path = Path(h5_path).expanduser()
     with open_h5(h5_path) as h5:
-        sims = require_group(h5, config.sims_group)
-        names = sorted(sims)
-        arrays = _Arrays([], [], [])
-        skipped = []
-        for name in names:
-            try:
-                _collect(arrays, sims, name, config)
-            except _Unusable as problem:
-                category, reason = problem.args
-                skipped.append(SkippedSim(name, category, reason))
+        return collect(h5, config)
+
+
+def collect(h5: h5py.File, config: BuildXYConfig) -> Built:
+    """`build_training_arrays` of an open file."""
+    sims = require_group(h5, config.sims_group)
+    names = sorted(sims)
+    arrays = _Arrays([], [], [])
+    skipped = []
+    for name in names:
+        try:
+            _collect(arrays, sims, name, config)
+        except _Unusable as problem:
+            category, reason = problem.args
+            skipped.append(SkippedSim(name, category, reason))
     stats = _count(len(names), skipped)
     if arrays.ell is None:
         raise NoUsableSimulationsError(
-            f"no usable simulation in {h5_path}: {_summary(stats)}"
+            f"no usable simulation: {_summary(stats)}"
             + ("; run the spectra stage first" if stats.skipped_missing_cl else ""),
             stats=stats,
         )
@@ -220,12 +228,11 @@ def write_training_set(
         built = build_training_arrays(h5_path, config=config)
         with edit_h5(h5_path, copy_callback) as h5:
             write_training(h5, built, config)
-            write_stamp(h5, "training_set", options_of(config))
     return built[-1]
 
 
-def write_training(h5: h5py.File, built: tuple, config: BuildXYConfig) -> None:
-    """Store what `build_training_arrays` returned as /training of an open file."""
+def write_training(h5: h5py.File, built: Built, config: BuildXYConfig) -> None:
+    """Store what `build_training_arrays` returned as /training of an open file, and stamp it."""
     X, Y, ell, sim_ids, param_names, stats = built
     reserve(h5, X, Y, ell, sim_ids, param_names)
     if _GROUP in h5:
@@ -242,6 +249,7 @@ def write_training(h5: h5py.File, built: tuple, config: BuildXYConfig) -> None:
     group.attrs["ell_bin_count"] = len(ell)
     for name, value in counts(stats).items():
         group.attrs[f"build_{name}"] = value
+    write_stamp(h5, "training_set", options_of(config))
 
 
 def transform(y: np.ndarray, y_transform: str, eps: float) -> np.ndarray:

@@ -62,27 +62,24 @@ def add_cl_to_condensed_h5(
     h5_path = Path(h5_path).expanduser()
     with locked_h5(h5_path):
         with open_h5(h5_path) as h5:
-            sims = require_group(h5, config.sims_group)
-            todo = [name for name in sims if config.overwrite or f"{name}/{_GROUP}" not in sims]
-            total = len(sims)
-        if not todo:
-            return 0
+            if not _to_compute(h5, config):
+                return 0
         with edit_h5(h5_path, copy_callback) as h5:
-            write_spectra(h5, config, todo, total, progress_callback)
-            alike = len(todo) == total or read_stamps(h5).get("spectra") == options_of(config)
-            write_stamp(h5, "spectra", options_of(config) if alike else None)
-    return len(todo)
+            return write_spectra(h5, config, progress_callback)
+
+
+def _to_compute(h5: h5py.File, config: ClConfig) -> list[str]:
+    sims = require_group(h5, config.sims_group)
+    return [name for name in sims if config.overwrite or f"{name}/{_GROUP}" not in sims]
 
 
 def write_spectra(
-    h5: h5py.File,
-    config: ClConfig,
-    names: list[str],
-    total: int,
-    progress_callback: ProgressCallback | None = None,
-) -> None:
-    """Compute the spectra of the named simulations and store them in an open file."""
+    h5: h5py.File, config: ClConfig, progress_callback: ProgressCallback | None = None
+) -> int:
+    """Compute spectra, store them in an open file and stamp it; `add_cl_to_condensed_h5`."""
+    names = _to_compute(h5, config)
     sims = h5[config.sims_group]
+    total = len(sims)
     jobs = (_job(sims, name, config) for name in names)
     for done, (name, spectrum) in enumerate(_on_all_cores(_spectrum_of, jobs), start=1):
         reserve(h5, spectrum.ell, spectrum.cl, spectrum.dl, spectrum.dcl)
@@ -93,6 +90,9 @@ def write_spectra(
         group["dl_ksz"], group["dcl"] = spectrum.dl, spectrum.dcl
         if progress_callback:
             progress_callback(total - len(names) + done, total)
+    alike = len(names) == total or read_stamps(h5).get("spectra") == options_of(config)
+    write_stamp(h5, "spectra", options_of(config) if alike else None)
+    return len(names)
 
 
 Job = tuple[str, np.ndarray, float, FlatSkyPlan]
