@@ -19,14 +19,13 @@ from ..errors import (
     MissingFileError,
     MissingRecordError,
     RecordError,
-    ReionemuError,
     ReionemuWarning,
 )
 from ..models.dense import DenseNetwork
 from ..models.emulator import Emulator, Network, Target, TorchNetwork
 from ..models.registry import build_model, complete_options, dense_layers, model_kind
 from ..parameters import ParameterBox
-from .dataset import dataset_summary, file_fingerprint
+from .facts import Facts, section
 from .jsonio import decode
 from .placing import HISTORY, recover
 from .sidecars import decode_checkpoint, decode_normalizers, decode_weights
@@ -142,7 +141,7 @@ class Artifact:
         RecordError (ValueError)
             If the parts of the record do not fit together.
         """
-        facts = _Facts(self)
+        facts = Facts(self.path, self.info, self.configs, self.normalizers)
         names = facts.get("param_names", param_names)
         target = {
             "y_transform": facts.get("y_transform", y_transform),
@@ -220,7 +219,7 @@ class Artifact:
             stored: dict[str, Any] = {}
         else:
             weights, stored = self._weights()
-        recorded = _section(self.configs, "model")
+        recorded = section(self.configs, "model")
         self._warn_of_contradictions(recorded, stored, options)
         record = {**recorded, **stored, **options}
         shapes = {name: array.shape for name, array in weights.items()}
@@ -286,7 +285,7 @@ def load_artifact(path: str | Path) -> Artifact:
         if info is None:
             raise RecordError(f"{path} is not an artifact: it has no {INFO}")
         _check_version(info, path)
-        files = _section(info, "artifacts")
+        files = section(info, "artifacts")
         contents = {
             key: content
             for key, default in (("weights", WEIGHTS), ("model_checkpoint", CHECKPOINT))
@@ -349,77 +348,6 @@ class _Folder:
     def close(self) -> None:
         if self._descriptor is not None:
             os.close(self._descriptor)
-
-
-class _Facts:
-    """What a record says of its data, and a list of what was needed and is not there."""
-
-    def __init__(self, artifact: Artifact) -> None:
-        self.artifact = artifact
-        self.missing: list[str] = []
-        dataset = _section(artifact.info, "dataset")
-        build = _section(_section(artifact.configs, "dataset_prep"), "build_xy")
-        self.known: dict[str, Any] = {
-            **build,
-            **{k: v for k, v in dataset.items() if v is not None},
-        }
-        if "parameter_ranges" not in self.known:
-            self.known = {**self.known, **_unchanged_dataset(dataset)}
-        self.known["bounds"] = artifact.info.get("training_box") or self.known.get(
-            "parameter_ranges"
-        )
-
-    def get(self, field_name: str, given: Any) -> Any:
-        """What the caller gave, else what is recorded, else None and a note that it is missing."""
-        value = given if given is not None else self.known.get(field_name)
-        if value is None or (field_name == "param_names" and value in ([], ())):
-            self.missing.append(field_name)
-            return None
-        return value
-
-    def normalizers(self, given: Mapping[str, Any] | None) -> Mapping[str, Normalizer | None]:
-        """Normalizers by name; what the loaders' configuration says was used must be there."""
-        if given is not None:
-            return given
-        saved = self.artifact.normalizers
-        loader = _section(_section(self.artifact.configs, "data_loading"), "dataloader")
-        if not saved and not loader:
-            self.missing.append("normalizers")
-        if any(loader.get(f"normalize_{axis}") and axis not in saved for axis in "XY"):
-            self.missing.append("normalizers")
-        return saved
-
-    def require_all(self) -> None:
-        """Raise MissingRecordError naming all that is missing."""
-        if self.missing:
-            fields = tuple(dict.fromkeys(self.missing))
-            arguments = ", ".join(f"{name}=..." for name in fields)
-            raise MissingRecordError(
-                f"{self.artifact.path} does not record {', '.join(fields)}, and its dataset is "
-                f"not at hand unchanged; pass them: emulator({arguments})"
-                + (' (bounds="unbounded" for no check)' if "bounds" in fields else ""),
-                fields=fields,
-            )
-
-
-def _unchanged_dataset(dataset: Mapping[str, Any]) -> dict[str, Any]:
-    """The summary of the recorded dataset file, if it is still the file that was recorded."""
-    recorded = dataset.get("fingerprint") or {}
-    with suppress(ReionemuError, OSError, TypeError, KeyError):
-        path = Path(recorded["path"])
-        if file_fingerprint(path) == recorded:
-            return {k: v for k, v in dataset_summary(path).items() if v is not None}
-    return {}
-
-
-def _section(document: Mapping[str, Any], key: str) -> Mapping[str, Any]:
-    """An object inside a JSON document; empty if it is absent or null."""
-    section = document.get(key)
-    if section is not None and not isinstance(section, Mapping):
-        raise RecordError(
-            f"the record is damaged: {key!r} is not a JSON object but {section!r:.60}"
-        )
-    return section or {}
 
 
 def _check_version(info: Mapping[str, Any], path: Path) -> None:
