@@ -64,8 +64,8 @@ def enable_dropout_only(model: nn.Module) -> None:
 def dropout_active(model: nn.Module) -> Iterator[None]:
     """Within the block, the model is in evaluation mode but for its dropout; then as it was."""
     modes = [(module, module.training) for module in model.modules()]
-    model.eval()
-    enable_dropout_only(model)
+    for module, _ in modes:
+        module.training = isinstance(module, nn.modules.dropout._DropoutNd)
     try:
         yield
     finally:
@@ -143,7 +143,8 @@ def predict_mc(
     x = np.atleast_2d(x)
     if normalize_X:
         x = (x - _normalizer("X_mean", X_mean, x)) / _normalizer("X_std", X_std, x)
-    model.to(device)
+    if any(p.device != torch.device(device) for p in model.parameters()):
+        model.to(device)
     inputs = torch.as_tensor(x, dtype=torch.float32, device=device)
     samples_log = mc_draws(model, inputs, n_mc_samples).cpu().numpy()
     if normalize_Y:
