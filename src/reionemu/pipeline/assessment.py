@@ -15,8 +15,9 @@ def assess(emulator: Emulator, X: np.ndarray, Y: np.ndarray) -> dict[str, Any]:
     Parameters
     ----------
     emulator : Emulator
+        Without a box, if some of the points may lie outside it.
     X : ndarray, shape (n, p)
-        Parameters; they may lie outside the training box.
+        Parameters.
     Y : ndarray, shape (n, b)
         Targets, transformed as the emulator's.
 
@@ -28,11 +29,7 @@ def assess(emulator: Emulator, X: np.ndarray, Y: np.ndarray) -> dict[str, Any]:
         |predicted/true - 1|; for a model with an uncertainty also "coverage_1sigma",
         "coverage_2sigma" (68.3% and 95.4% would be right) and "mean_relative_std".
     """
-    box, emulator.box = emulator.box, None
-    try:
-        prediction = emulator.predict(np.asarray(X, np.float64), n_draws=DEFAULT_DRAWS)
-    finally:
-        emulator.box = box
+    prediction = emulator.predict(np.asarray(X, np.float64), n_draws=DEFAULT_DRAWS)
     truth = emulator.target.invert(np.asarray(Y, np.float64))
     with np.errstate(divide="ignore", invalid="ignore"):
         error = np.abs(prediction.mean / truth - 1)

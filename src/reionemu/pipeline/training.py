@@ -96,45 +96,18 @@ def train_artifact(
     if options.kfold is not None:
         summary["kfold"] = cross_validate(h5_path, data, options, progress)
     trained = _train(data, parts, options, progress)
-    box = ParameterBox.around(data.param_names, data.X[parts["train"]])
     held_out = "test" if "test" in parts else "val"
-    rows = parts[held_out]
-    errors = assess(
-        _emulator(trained.model, trained.normalizers, data, box), data.X[rows], data.Y[rows]
-    )
-    outcome = trained.outcome
+    errors = _assess(trained.model, trained.normalizers, data, parts[held_out])
     summary |= {
-        "best_epoch": outcome.best_epoch,
-        "best_val_loss": outcome.best_val_loss,
-        "epochs_run": len(outcome.history["train_loss"]),
-        "weights": outcome.weights,
         "held_out": held_out,
         "n_samples": {part: len(indices) for part, indices in parts.items()},
     }
+    box = ParameterBox.around(data.param_names, data.X[parts["train"]])
     path = save_record(
         name,
         root_dir,
-        configs={
-            "condense_config": stamps.get("condense"),
-            "cl_config": stamps.get("spectra"),
-            "build_config": stamps.get("training_set"),
-            "dataloader_config": options.dataloader,
-            "fit_config": options.fit,
-            "kfold_config": options.kfold,
-            "model_config": trained.record,
-            "optimizer_config": options.optimizer,
-            "tuning_config": vars(options.tuning) if options.tuning else None,
-        },
-        results={
-            "summary": summary,
-            "metrics": {
-                "val_loss": outcome.best_val_loss,
-                f"{held_out}_mean_relative_error": errors["mean_relative_error"],
-                f"{held_out}_worst_relative_error": errors["worst_relative_error"],
-                "errors": errors,
-            },
-            "history": outcome.history,
-        },
+        configs=_configs(stamps, options, trained),
+        results=_results(trained.outcome, summary, errors),
         dataset={"path": fingerprint["path"], "fingerprint": fingerprint, **describe(data)},
         normalizers=trained.normalizers,
         checkpoint=trained.model.state_dict(),
@@ -142,6 +115,46 @@ def train_artifact(
         extra_info={"training_box": box.to_mapping(), "requested": request},
     )
     return load_artifact(path)
+
+
+def _configs(
+    stamps: Mapping[str, Any], options: TrainingOptions, trained: _Trained
+) -> dict[str, Any]:
+    """Arguments of `save_configs`."""
+    return {
+        "condense_config": stamps.get("condense"),
+        "cl_config": stamps.get("spectra"),
+        "build_config": stamps.get("training_set"),
+        "dataloader_config": options.dataloader,
+        "fit_config": options.fit,
+        "kfold_config": options.kfold,
+        "model_config": trained.record,
+        "optimizer_config": options.optimizer,
+        "tuning_config": vars(options.tuning) if options.tuning else None,
+    }
+
+
+def _results(
+    outcome: FitOutcome, summary: Mapping[str, Any], errors: Mapping[str, Any]
+) -> dict[str, Any]:
+    """Arguments of `save_results`."""
+    held_out = summary["held_out"]
+    return {
+        "summary": {
+            "best_epoch": outcome.best_epoch,
+            "best_val_loss": outcome.best_val_loss,
+            "epochs_run": len(outcome.history["train_loss"]),
+            "weights": outcome.weights,
+            **summary,
+        },
+        "metrics": {
+            "val_loss": outcome.best_val_loss,
+            f"{held_out}_mean_relative_error": errors["mean_relative_error"],
+            f"{held_out}_worst_relative_error": errors["worst_relative_error"],
+            "errors": errors,
+        },
+        "history": outcome.history,
+    }
 
 
 def check_feasible(name: str, root_dir: Path, options: TrainingOptions) -> None:
@@ -267,7 +280,7 @@ def cross_validate(
         on_fold=_counted(progress, "cross-validating"),
     )
     errors = [
-        assess(_emulator(model, normalizers, data, None), data.X[rows], data.Y[rows])
+        _assess(model, normalizers, data, rows)
         for model, normalizers, rows in zip(
             result["models"], result["norms"], result["val_indices"], strict=True
         )
@@ -313,28 +326,29 @@ def _train(
     return _Trained(model.cpu(), record, normalizers, outcome)
 
 
-def _emulator(
+def _assess(
     model: nn.Module,
     normalizers: Mapping[str, Normalizer | None],
     data: TrainingSet,
-    box: ParameterBox | None,
-) -> Emulator:
-    """An emulator of a model that is still in memory."""
+    rows: np.ndarray,
+) -> dict[str, Any]:
+    """Errors of a model that is still in memory on some rows, wherever they lie."""
     assert data.y_source is not None
     assert data.y_transform is not None
     assert data.eps is not None
     layers = dense_layers(model.record())  # type: ignore[operator]
     assert layers is not None
     weights = {name: value.cpu().numpy() for name, value in model.state_dict().items()}
-    return Emulator(
+    emulator = Emulator(
         DenseNetwork(layers, weights),
         ell=data.ell,
         parameter_names=data.param_names,
-        box=box,
+        box=None,
         target=Target(data.y_source, data.y_transform, data.eps),
         x_normalizer=normalizers["X"],
         y_normalizer=normalizers["Y"],
     )
+    return assess(emulator, data.X[rows], data.Y[rows])
 
 
 def _record(data: TrainingSet, options: TrainingOptions) -> dict[str, Any]:
