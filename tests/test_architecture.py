@@ -11,7 +11,7 @@ import reionemu
 
 ROOT = Path(reionemu.__file__).parent
 
-BASE = ("_lazy", "errors", "config", "parameters", "files")
+BASE = ("_lazy", "errors", "config", "parameters", "targets", "files")
 
 ORDER = (
     "base",

@@ -13,9 +13,10 @@ from reionemu import Emulator, MCDropoutEmulator, Normalizer, OutOfRangeError, P
 from reionemu.errors import ConfigError, ReionemuWarning
 from reionemu.models.architecture import DenseLayer
 from reionemu.models.dense import DenseNetwork
-from reionemu.models.emulator import Target, TorchNetwork
+from reionemu.models.emulator import TorchNetwork
 from reionemu.models.registry import dense_layers
 from reionemu.parameters import PARAMETER_NAMES, ParameterBox
+from reionemu.targets import Target
 
 LOW, HIGH = (6.0, 0.1, 0.5, 0.4), (10.0, 0.9, 2.0, 0.8)
 MIDDLE = np.array([8.0, 0.5, 1.25, 0.6])

@@ -11,14 +11,13 @@ import torch
 from torch import nn
 
 from reionemu import FourParamEmulator, MCDropoutEmulator, enable_dropout_only
-from reionemu.models.architecture import ACTIVATIONS
+from reionemu.models.architecture import ACTIVATIONS, RECORD_KEY
 from reionemu.models.experimental import (
     POCEmulatorFourParamsV1,
     POCEmulatorFourParamsV2,
     POCEmulatorFourParamsV3,
     POCEmulatorThreeParams,
 )
-from reionemu.models.network import RECORD_KEY
 
 POC = {
     POCEmulatorThreeParams: ((3, 5, 5), nn.functional.gelu),

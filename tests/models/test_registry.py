@@ -10,8 +10,9 @@ from torch import nn
 from reionemu import Emulator, FourParamEmulator, MCDropoutEmulator, Normalizer
 from reionemu.errors import ConfigError, MissingRecordError, RecordError
 from reionemu.models import experimental, register_model, registry
-from reionemu.models.emulator import Target, TorchNetwork
+from reionemu.models.emulator import TorchNetwork
 from reionemu.models.registry import build_model, complete_options, dense_layers, model_kind
+from reionemu.targets import Target
 
 MODELS = [
     FourParamEmulator(3, 6, 7, 4, "silu"),

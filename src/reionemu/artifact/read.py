@@ -22,9 +22,10 @@ from ..errors import (
     ReionemuWarning,
 )
 from ..models.dense import DenseNetwork
-from ..models.emulator import Emulator, Network, Target, TorchNetwork
+from ..models.emulator import Emulator, Network, TorchNetwork
 from ..models.registry import build_model, complete_options, dense_layers, model_kind
 from ..parameters import ParameterBox
+from ..targets import Y_SOURCES, Y_TRANSFORMS, Target
 from .facts import Facts, section
 from .jsonio import decode
 from .placing import HISTORY, recover
@@ -159,8 +160,8 @@ class Artifact:
                 raise
             facts.missing.extend(error.fields)
         facts.require_all()
-        require_choice("emulator", "y_transform", target["y_transform"], ("ln", "log10", "none"))
-        require_choice("emulator", "y_source", target["y_source"], ("dl_ksz", "cl_ksz"))
+        require_choice("emulator", "y_transform", target["y_transform"], Y_TRANSFORMS)
+        require_choice("emulator", "y_source", target["y_source"], Y_SOURCES)
 
         layers = dense_layers(record)
         network: Network

@@ -15,11 +15,11 @@ import numpy as np
 from ..data.normalization import Normalizer
 from ..errors import MissingFileError, RecordError
 from ..files import write_bytes
+from ..models.architecture import RECORD_KEY
 
 MAX_ARRAY_BYTES = 2**26
 _STATE_DICT_KEYS = ("state_dict", "model_state_dict", "model")
 _METADATA = "reionemu"
-_RECORD_KEY = "reionemu_model"  # models.network.RECORD_KEY, which would import torch
 
 
 def save_normalizers(
@@ -170,7 +170,7 @@ def _state_of(checkpoint: Any) -> tuple[dict[str, Any], dict[str, Any]] | None:
     if not checkpoint or not tensors or not all(isinstance(key, str) for key in checkpoint):
         return None
     metadata = (getattr(checkpoint, "_metadata", None) or {}).get("", {})
-    return dict(checkpoint), dict(metadata.get(_RECORD_KEY, {}))
+    return dict(checkpoint), dict(metadata.get(RECORD_KEY, {}))
 
 
 def _for_numpy(value: Any) -> Any:

@@ -13,6 +13,9 @@ from typing import Any
 
 from ..config import check_keys, require_choice, require_finite, require_int
 
+RECORD_KEY = "reionemu_model"
+"""Where a state dict of a built-in model keeps the options the model was made with."""
+
 ACTIVATIONS = ("relu", "gelu", "silu", "tanh", "sigmoid")
 
 

@@ -16,6 +16,7 @@ from ..data.normalization import (
 )
 from ..errors import ReionemuWarning
 from ..parameters import ParameterBox, as_theta
+from ..targets import Target
 
 OUT_OF_RANGE = ("raise", "warn", "nan")
 DEFAULT_DRAWS = 201
@@ -31,29 +32,6 @@ class Network(Protocol):
 
     def draws(self, x: np.ndarray, n_draws: int, seed: int) -> np.ndarray:
         """Outputs, shape (n_draws or 1, n, b), for normalized inputs, shape (n, p)."""
-
-
-@dataclass(frozen=True)
-class Target:
-    """What a network was trained to give: `transform` of the spectrum `source`.
-
-    Parameters
-    ----------
-    source : {"dl_ksz", "cl_ksz"}
-    transform : {"ln", "log10", "none"}
-    eps : float
-        Added before the logarithm was taken [uK^2].
-    """
-
-    source: str
-    transform: str
-    eps: float = 0.0
-
-    def invert(self, y: np.ndarray) -> np.ndarray:
-        """The spectrum [uK^2] from targets of any shape."""
-        if self.transform == "none":
-            return y
-        return (np.exp(y) if self.transform == "ln" else 10.0**y) - self.eps
 
 
 @dataclass(frozen=True, eq=False)
@@ -229,12 +207,10 @@ class TorchNetwork:
     """A PyTorch module as a `Network`: for models that `DenseNetwork` does not cover."""
 
     def __init__(self, model: Any) -> None:
-        from torch import nn
+        from .network import DROPOUT
 
         self.model = model.eval()
-        self.stochastic = any(
-            isinstance(m, nn.modules.dropout._DropoutNd) and m.p > 0 for m in model.modules()
-        )
+        self.stochastic = any(isinstance(m, DROPOUT) and m.p > 0 for m in model.modules())
 
     def draws(self, x: np.ndarray, n_draws: int, seed: int) -> np.ndarray:
         """See `Network`. Masks are drawn anew for each row, from the seed."""

@@ -13,7 +13,7 @@ from torch import nn
 from ..config import require_int
 from ..errors import ConfigError
 from .architecture import StackOptions
-from .network import DenseStack, one_thread_if_small
+from .network import DROPOUT, DenseStack, one_thread_if_small
 
 MAX_ROWS = 2**17
 """Rows of one forward pass; more draws than fit are made in several."""
@@ -56,7 +56,7 @@ class MCDropoutEmulator(DenseStack):
 def enable_dropout_only(model: nn.Module) -> None:
     """Put every dropout layer into training mode, and leave all other modules as they are."""
     for module in model.modules():
-        if isinstance(module, nn.modules.dropout._DropoutNd):
+        if isinstance(module, DROPOUT):
             module.train()
 
 
@@ -65,7 +65,7 @@ def dropout_active(model: nn.Module) -> Iterator[None]:
     """Within the block, the model is in evaluation mode but for its dropout; then as it was."""
     modes = [(module, module.training) for module in model.modules()]
     for module, _ in modes:
-        module.training = isinstance(module, nn.modules.dropout._DropoutNd)
+        module.training = isinstance(module, DROPOUT)
     try:
         yield
     finally:

@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from .architecture import StackOptions
+from .architecture import RECORD_KEY, StackOptions
 
 _MODULES = {
     "relu": nn.ReLU,
@@ -20,8 +20,8 @@ _MODULES = {
     "sigmoid": nn.Sigmoid,
 }
 
-RECORD_KEY = "reionemu_model"
-"""Where a state dict of a built-in model keeps the options the model was made with."""
+DROPOUT = nn.modules.dropout._DropoutNd
+"""What all dropout layers are."""
 
 
 def activation_module(name: str) -> nn.Module:

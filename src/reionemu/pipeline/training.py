@@ -26,11 +26,12 @@ from ..data.normalization import Normalizer
 from ..data.splits import split_indices
 from ..errors import DatasetError, NoUsableSimulationsError, ReionemuError, ReionemuWarning
 from ..models.dense import DenseNetwork
-from ..models.emulator import Emulator, Target
+from ..models.emulator import Emulator
 from ..models.registry import build_model, dense_layers
 from ..parameters import ParameterBox
 from ..simio.hdf5 import open_h5
 from ..simio.stamps import read_stamps
+from ..targets import Target
 from ..training.builders import build_optimizer
 from ..training.device import require_available, resolve_device
 from ..training.kfold_cv import KFoldConfig, kfold_cross_validate

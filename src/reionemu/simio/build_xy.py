@@ -13,6 +13,7 @@ import numpy as np
 from ..config import require_choice, require_finite
 from ..errors import AlreadyExistsError, ConfigError, DatasetError, NoUsableSimulationsError
 from ..parameters import PARAMETER_NAMES
+from ..targets import Y_SOURCES, Y_TRANSFORMS, Target
 from .hdf5 import (
     SkippedSim,
     edit_h5,
@@ -25,8 +26,6 @@ from .hdf5 import (
 )
 from .stamps import options_of, write_stamp
 
-Y_SOURCES = ("dl_ksz", "cl_ksz")
-Y_TRANSFORMS = ("ln", "log10", "none")
 _GROUP = "training"
 
 
@@ -252,15 +251,6 @@ def write_training(h5: h5py.File, built: Built, config: BuildXYConfig) -> None:
     write_stamp(h5, "training_set", options_of(config))
 
 
-def transform(y: np.ndarray, y_transform: str, eps: float) -> np.ndarray:
-    """The training target made from a spectrum [uK^2]; inverted by `models.transforms`."""
-    if y_transform == "none":
-        return y
-    log = np.log if y_transform == "ln" else np.log10
-    with np.errstate(divide="ignore"):
-        return log(np.maximum(y, 0.0) + eps)
-
-
 def counts(stats: BuildStats) -> dict[str, int]:
     """The numbers in BuildStats by name, without the list of simulations."""
     return {name: value for name, value in asdict(stats).items() if name != "skipped"}
@@ -289,7 +279,7 @@ def _collect(arrays: _Arrays, sims: h5py.Group, name: str, config: BuildXYConfig
         bad = [p for p, value in zip(config.param_names, x, strict=True) if not np.isfinite(value)]
         raise _Unusable("non_finite", f"{', '.join(bad) or config.y_source} is not finite")
     with np.errstate(over="ignore"):
-        target = transform(y, config.y_transform, config.eps).astype(np.float32)
+        target = Target(config.y_source, config.y_transform, config.eps).apply(y).astype(np.float32)
     if not np.isfinite(target).all():
         raise _Unusable("non_finite", f"{config.y_source} is not finite once transformed")
     arrays.ell = reference
