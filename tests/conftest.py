@@ -7,9 +7,12 @@ on the four parameters, so an emulator has something to learn.
 
 from __future__ import annotations
 
+import json
+import os
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import h5py
 import numpy as np
@@ -105,3 +108,43 @@ def raw_suite(_session_suite: Path, tmp_path: Path) -> Path:
 def condensed_h5(_session_h5: Path, tmp_path: Path) -> Path:
     """A condensed file of 24 simulations with /cl (5 bins) and /training, the test's own."""
     return Path(shutil.copyfile(_session_h5, tmp_path / "condensed.h5"))
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _caches_of_the_tests(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """No test writes in the user's cache folder."""
+    before = os.environ.get("XDG_CACHE_HOME")
+    os.environ["XDG_CACHE_HOME"] = str(tmp_path_factory.mktemp("caches"))
+    yield
+    if before is None:
+        del os.environ["XDG_CACHE_HOME"]
+    else:
+        os.environ["XDG_CACHE_HOME"] = before
+
+
+@pytest.fixture(scope="session")
+def write_record() -> Callable[..., Path]:
+    """`write_record(folder, info=..., configs=..., results=..., provenance=...)`: JSON files.
+
+    What is given is added to documents that are just enough; None leaves a document out, and text
+    or bytes are written as they are.
+    """
+    least: dict[str, dict[str, Any]] = {
+        "info": {"schema_version": 1, "created_at": "2026-11-23T10:00:00+00:00"},
+        "configs": {"schema_version": 1},
+        "results": {"schema_version": 1, "status": "completed"},
+        "provenance": {"schema_version": 1},
+    }
+
+    def write(folder: Path, **documents: Any) -> Path:
+        folder.mkdir(parents=True, exist_ok=True)
+        for name, start in least.items():
+            given = documents.get(name, {})
+            if isinstance(given, dict):
+                given = json.dumps({**start, **given})
+            if given is not None:
+                content = given if isinstance(given, bytes) else given.encode()
+                (folder / f"{name}.json").write_bytes(content)
+        return folder
+
+    return write

@@ -29,9 +29,15 @@ ORDER = (
 
 FORBIDDEN = {"artifact": ("training", "tuning")}
 
-ONLY_HERE = {"ray": ("tuning",), "rich": ("cli",), "typer": ("cli",)}
+ONLY_HERE = {
+    "mlflow": ("artifact",),
+    "pandas": ("artifact",),
+    "ray": ("tuning",),
+    "rich": ("cli",),
+    "typer": ("cli",),
+}
 
-NOWHERE = ("matplotlib", "pandas", "sklearn")
+NOWHERE = ("matplotlib", "sklearn")
 
 
 def folder_of(parts: tuple[str, ...]) -> str:

@@ -33,11 +33,15 @@ PUBLISHED = _PUBLISHED.split()
 
 OURS = [
     "Artifact",
+    "Catalogue",
     "Emulator",
     "OutOfRangeError",
     "Prediction",
     "ReionemuError",
     "ReionemuWarning",
+    "catalogue",
+    "export_artifact",
+    "import_artifact",
     "load_artifact",
 ]
 

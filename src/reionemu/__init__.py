@@ -12,7 +12,8 @@ _MODULES = {
     ".artifact": (
         "Artifact create_artifact_dir dataset_summary file_fingerprint load_artifact "
         "load_normalizers read_json save_artifact save_configs save_info save_model_checkpoint "
-        "save_normalizers save_results"
+        "save_normalizers save_results start_artifact export_artifact import_artifact "
+        "Catalogue catalogue"
     ),
     ".data": "DataLoaderConfig Normalizer load_training_arrays make_dataloaders",
     ".errors": "OutOfRangeError ReionemuError ReionemuWarning",

@@ -24,6 +24,12 @@ from . import (
 from . import (
     tuning as tuning,
 )
+from .artifact.bundle import (
+    export_artifact as export_artifact,
+)
+from .artifact.bundle import (
+    import_artifact as import_artifact,
+)
 from .artifact.dataset import (
     dataset_summary as dataset_summary,
 )
@@ -33,6 +39,13 @@ from .artifact.dataset import (
 from .artifact.jsonio import read_json as read_json
 from .artifact.read import Artifact as Artifact
 from .artifact.read import load_artifact as load_artifact
+from .artifact.recording import start_artifact as start_artifact
+from .artifact.records import (
+    Catalogue as Catalogue,
+)
+from .artifact.records import (
+    catalogue as catalogue,
+)
 from .artifact.sidecars import (
     load_normalizers as load_normalizers,
 )

@@ -16,6 +16,7 @@
     ├── NonFiniteLossError     (ArithmeticError)    training diverged; carries `.epoch`, `.history`
     ├── RecordError            (ValueError)         an artifact that cannot be what it says
     │   ├── UnrecordableError  (TypeError)          a value that an artifact cannot hold
+    │   ├── UnsafeRecordError                       reading it would run code that it brings
     │   └── MissingRecordError                      an artifact does not say; carries `.fields`
     └── OutOfRangeError        (ValueError)         outside the training box; carries what and where
 
@@ -129,6 +130,10 @@ class RecordError(ReionemuError, ValueError):
 
 class UnrecordableError(RecordError, TypeError):
     """A value that JSON, and so an artifact, cannot hold."""
+
+
+class UnsafeRecordError(RecordError):
+    """A file of a record that cannot be read without running code that it brings with it."""
 
 
 class MissingRecordError(RecordError):

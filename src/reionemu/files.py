@@ -38,7 +38,16 @@ def _host() -> str:
 
 
 _HOST = _host()
+
+
 _COPY_CHUNK = 64 * 2**20
+
+
+def this_machine() -> str:
+    """What tells this machine, as long as it is up, from others: its boot, or else its name."""
+    with contextlib.suppress(OSError):
+        return Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+    return socket.gethostname()
 
 
 def require_writable(folder: Path, what: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -11,6 +12,7 @@ import pytest
 import torch
 
 import reionemu
+from reionemu.artifact.provenance import seal
 from reionemu.parameters import PARAMETER_NAMES
 
 LOW, HIGH = np.array([6.5, 0.1, 0.3, 0.2]), np.array([9.5, 0.9, 1.5, 0.9])
@@ -104,3 +106,28 @@ def snapshot() -> Callable[[Path], dict[str, bytes]]:
         }
 
     return snapshot
+
+
+@pytest.fixture
+def reseal() -> Callable[..., None]:
+    """`reseal(folder, edit=None)`: provenance.json again, with checksums of the files as they are.
+
+    `edit(document)` may change the document before it is sealed. What is then wrong with the
+    record cannot be told by its checksums.
+    """
+
+    def reseal(folder: Path, edit: Callable[[dict], object] = lambda document: None) -> None:
+        path = folder / "provenance.json"
+        document = reionemu.read_json(path)
+        document["files"] = {
+            item.name: {
+                "sha256": hashlib.sha256(item.read_bytes()).hexdigest(),
+                "size_bytes": item.stat().st_size,
+            }
+            for item in folder.iterdir()
+            if item != path
+        }
+        edit(document)
+        path.write_bytes(seal(document))
+
+    return reseal

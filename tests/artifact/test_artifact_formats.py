@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
+import sys
+import zipfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -13,6 +16,9 @@ import safetensors
 import torch
 
 import reionemu
+from reionemu.artifact.jsonio import MAX_BYTES, MAX_DEPTH, MAX_VALUES
+from reionemu.artifact.migrations import known_version
+from reionemu.artifact.sidecars import MAX_ARRAY_BYTES, MAX_WEIGHTS_BYTES
 
 PAGE = (Path(__file__).parents[2] / "docs" / "formats.md").read_text()
 
@@ -67,44 +73,178 @@ def full(condensed_h5: Path, tmp_path: Path) -> Path:
     )
 
 
-def test_every_file_is_described(full: Path) -> None:
+@pytest.fixture
+def recorded(condensed_h5: Path, tmp_path: Path) -> tuple[set[str], Path]:
+    """(names of the files while the run went on, its record) of a run recorded as it went."""
+    loader = reionemu.DataLoaderConfig(seed=1)
+    split = {"train": 0.6, "val": 0.2, "test": 0.2}
+    loaders, normalizers, _ = reionemu.make_dataloaders(condensed_h5, split=split, config=loader)
+    model = reionemu.FourParamEmulator()
+    config = reionemu.FitConfig(epochs=2, seed=3)
+    optimizer = torch.optim.Adam(model.parameters())
+    with reionemu.start_artifact(
+        "run",
+        tmp_path,
+        dataset_path=condensed_h5,
+        dataloader_config=loader,
+        fit_config=config,
+        split=split,
+        state_seconds=0,
+    ) as run:
+        arguments = (model, loaders["train"], loaders["val"], optimizer, torch.nn.MSELoss(), config)
+        reionemu.fit(*arguments, record=run)
+        files = {path.name for path in run.path.iterdir()}
+        run.record(checkpoint=model.state_dict(), normalizers=normalizers)
+    return files, run.path
+
+
+def test_every_file_is_described(full: Path, recorded: tuple[set[str], Path]) -> None:
     assert {path.name for path in full.iterdir()} == terms("## Artifact")
+    files, path = recorded
+    assert {path.name for path in path.iterdir()} == terms("## Artifact")
+    assert files == terms("### Runs that have not completed")
+
+
+INFO, PROVENANCE, RESULTS = (f"\n`{name}.json`\n" for name in ("info", "provenance", "results"))
 
 
 def test_every_key_of_info_is_described(full: Path) -> None:
     info = reionemu.read_json(full / "info.json")
     written = {key for key in keys(info) if not key.startswith("dataset.parameter_ranges.")}
-    documented = terms("`info.json`\n")
     nested = {
         f"{row[0].strip('`')}.{term}"
-        for row in rows("`info.json`\n")
-        if row[0] in ("`artifacts`", "`dataset.fingerprint`", "`software`")
+        for row in rows(INFO)
+        if row[0] in ("`artifacts`", "`dataset.fingerprint`")
         for term in re.findall(r"`([^`]+)`", row[2])
     }
-    assert written == (documented | nested) - {"training_box"}
+    assert written == (terms(INFO) | nested) - {"training_box"}
 
 
-def test_the_types_of_info_are_those_described(full: Path) -> None:
-    info = reionemu.read_json(full / "info.json")
-    kinds = {"integer": int, "string": str, "number": float, "object": dict, "array": list}
-    for names, kind, _ in rows("`info.json`\n"):
-        for name in re.findall(r"`([^`]+)`", names):
-            value = info
-            for key in name.split("."):
-                value = value.get(key)
-            assert value is None or type(value) is kinds[re.match(r"\w+", kind)[0]], name
+KINDS = {
+    "integer": int,
+    "string": str,
+    "number": float,
+    "object": dict,
+    "array": list,
+    "boolean": bool,
+}
+
+
+@pytest.mark.parametrize("heading", [INFO, PROVENANCE, RESULTS])
+def test_the_types_are_those_described(
+    heading: str, full: Path, recorded: tuple[set[str], Path]
+) -> None:
+    for path in (full, recorded[1]):
+        document = reionemu.read_json(path / heading.strip("\n`"))
+        for names, kind, _ in rows(heading):
+            for name in re.findall(r"`([^`]+)`", names):
+                value = document
+                for key in name.split("."):
+                    value = value.get(key)
+                if value is None:
+                    assert "null" in kind or "optional" in kind or "if it failed" in kind, name
+                else:
+                    assert type(value) is KINDS[re.match(r"\w+", kind)[0]], name
 
 
 @pytest.mark.parametrize("file", ["configs.json", "results.json"])
 def test_every_key_of_configs_and_results_is_described(file: str, full: Path) -> None:
     document = reionemu.read_json(full / file)
-    documented = terms(f"`{file}`{':' if file == 'configs.json' else chr(10)}")
+    documented = terms(f"`{file}`:" if file == "configs.json" else RESULTS) - {"error"}
     sections = {key for key, value in document.items() if isinstance(value, dict)}
     two_levels = {"dataset_prep", "data_loading"}
     written = {key for key in document if key not in two_levels} | {
         f"{section}.{key}" for section in sections & two_levels for key in document[section]
     }
     assert written == documented
+
+
+def test_every_key_of_provenance_is_described(recorded: tuple[set[str], Path]) -> None:
+    document = reionemu.read_json(recorded[1] / "provenance.json")
+    assert set(document) == terms(PROVENANCE)
+    meanings = {row[0].strip("`"): row[2] for row in rows(PROVENANCE)}
+    for key in ("platform", "self_test", "software", "sessions", "seeds"):
+        part = document[key][0] if key == "sessions" else document[key]
+        assert set(part) <= set(re.findall(r"`(\w+)`", meanings[key])), key
+    from reionemu.artifact.schema import Code
+
+    assert set(Code.model_fields) <= set(re.findall(r"`(\w+)`", meanings["code"]))
+    assert set(document["files"]) == terms("## Artifact") - {"provenance.json"}
+
+
+def test_every_step_of_the_lineage_is_described(recorded: tuple[set[str], Path]) -> None:
+    document = reionemu.read_json(recorded[1] / "provenance.json")
+    described = {
+        row[0].strip("`"): set(re.findall(r"`(\w+)`", row[1])) for row in rows("Steps of `lineage`")
+    }
+    assert [step["step"] for step in document["lineage"]] == list(described)
+    for step in document["lineage"]:
+        assert set(step) - {"step"} <= described[step["step"]]
+
+
+def test_the_seal_and_the_checksums_are_those_described(recorded: tuple[set[str], Path]) -> None:
+    content = (recorded[1] / "provenance.json").read_bytes()
+    document = reionemu.read_json(recorded[1] / "provenance.json")
+    blank = content.replace(document["seal"].encode(), b"0" * 64)
+    assert hashlib.sha256(blank).hexdigest() == document["seal"]
+    for name, entry in document["files"].items():
+        file = (recorded[1] / name).read_bytes()
+        assert entry == {"sha256": hashlib.sha256(file).hexdigest(), "size_bytes": len(file)}
+
+
+def test_the_hash_of_the_weights_is_the_one_described(recorded: tuple[set[str], Path]) -> None:
+    document = reionemu.read_json(recorded[1] / "provenance.json")
+    digest = hashlib.sha256()
+    with safetensors.safe_open(recorded[1] / "weights.safetensors", framework="np") as weights:
+        for name in sorted(weights.keys()):
+            tensor = weights.get_tensor(name)
+            digest.update(f"{name} {tensor.dtype} {tensor.shape}\n".encode())
+            digest.update(tensor.astype(tensor.dtype.newbyteorder("<")).tobytes("C"))
+    assert document["lineage"][-1]["content_sha256"] == digest.hexdigest()
+
+
+def test_versions_and_limits_are_those_of_the_code() -> None:
+    versions = {
+        re.findall(r"`([^`]+)`", names)[-1]: int(version)
+        for names, _, version, _ in rows("### Versions")
+        if "HDF5" not in names
+    }
+    assert versions == {
+        "provenance.json": known_version("provenance"),
+        "weights.safetensors": known_version("weights"),
+    }
+    assert {known_version(kind) for kind in ("info", "configs", "results")} == {1}
+    limits = [row[1] for row in rows("| limit on reading")]
+    assert limits == [
+        f"{MAX_BYTES // 2**20} MB (2^26 bytes)",
+        f"{MAX_VALUES:,}".replace(",", " "),
+        f"{MAX_DEPTH} (200 on writing)",
+        str(sys.int_info.default_max_str_digits),
+        f"{MAX_WEIGHTS_BYTES // 2**30} GB (2^30 bytes)",
+    ]
+    assert 2**26 == MAX_ARRAY_BYTES == MAX_BYTES
+
+
+def test_an_exported_record_holds_what_is_described(
+    recorded: tuple[set[str], Path], tmp_path: Path
+) -> None:
+    out = reionemu.export_artifact(recorded[1], tmp_path / "run.zip")
+    with zipfile.ZipFile(out) as archive:
+        members = archive.infolist()
+    names = [member.filename for member in members]
+    assert names == sorted(terms("## Artifact") | terms("### Exported record"))
+    assert {member.date_time for member in members} == {(1980, 1, 1, 0, 0, 0)}
+    assert {member.compress_type for member in members} == {zipfile.ZIP_STORED}
+    assert {member.external_attr >> 16 & 0o777 for member in members} == {0o644}
+
+
+def test_every_published_schema_is_of_a_document_described() -> None:
+    from reionemu.artifact.schema import MODELS
+
+    words = {"history": "history.jsonl", "weights": "weights.safetensors"}
+    words["stages"] = "reionemu_stages"
+    for kind in MODELS:
+        assert f"`{words.get(kind, kind + '.json')}`" in PAGE
 
 
 def test_the_binary_files_are_described(full: Path) -> None:
@@ -178,8 +318,6 @@ def test_types_and_shapes_are_those_described(condensed_h5: Path) -> None:
 
 
 def test_the_hash_of_the_content_is_the_one_described(save: Callable, dataset: Path) -> None:
-    import hashlib
-
     path = save(reionemu.FourParamEmulator())
     with h5py.File(dataset) as h5:
         X, Y, ell = (h5[f"training/{name}"][()] for name in ("X", "Y", "ell"))

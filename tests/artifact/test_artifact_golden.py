@@ -18,10 +18,12 @@ import pytest
 import torch
 
 import reionemu
-from reionemu.errors import MissingRecordError, RecordError
+from reionemu.artifact.sidecars import decode_checkpoint
+from reionemu.errors import MissingRecordError, RecordError, UnsafeRecordError
 
 GOLDEN = Path(__file__).parent / "golden"
 PEER, V1 = GOLDEN / "peer-0.4.0", GOLDEN / "v1"
+PROVENANCE = GOLDEN / "v1-provenance"
 NAMES = ("zmean_zre", "alpha_zre", "kb_zre", "b0_zre")
 TARGET = {"param_names": NAMES, "y_transform": "ln", "y_source": "dl_ksz", "eps": 1e-30}
 
@@ -166,3 +168,77 @@ def test_version_1_knows_the_content_of_its_dataset() -> None:
     summary = reionemu.dataset_summary(V1 / "dataset.h5")
     assert summary["content_sha256"] == recorded["content_sha256"]
     assert summary["parameter_ranges"] == recorded["parameter_ranges"]
+
+
+def test_a_record_with_provenance_is_whole_and_predicts_what_it_did() -> None:
+    artifact = reionemu.load_artifact(PROVENANCE / "four_param")
+    numbers = expected(PROVENANCE)
+    prediction = artifact.emulator().predict(numbers["theta"])
+    np.testing.assert_allclose(prediction.mean, numbers["mean"], rtol=1e-9)
+    with h5py.File(PROVENANCE / "dataset.h5") as h5:
+        X = h5["training/X"][()]
+    provenance = artifact.provenance
+    assert provenance["command"] == ["make_v1_provenance.py", "v1-provenance"]
+    assert provenance["platform"]["host"] == "node7"
+    assert provenance["seeds"] == {"dataloader": 1, "fit": 3}
+    steps = {step["step"]: step for step in provenance["lineage"]}
+    assert list(steps) == ["condensed", "training_set", "split", "weights"]
+    rows = [row for part in steps["split"]["indices"].values() for row in part]
+    assert sorted(rows) == list(range(len(X)))
+    recorded = steps["training_set"]["content_sha256"]
+    assert reionemu.dataset_summary(PROVENANCE / "dataset.h5")["content_sha256"] == recorded
+    verification = artifact.verify()
+    assert verification.ok
+    assert not verification.errors
+
+
+def test_a_failed_run_of_version_1_tells_what_happened() -> None:
+    artifact = reionemu.load_artifact(PROVENANCE / "broken")
+    assert artifact.status == "failed"
+    error = artifact.results["error"]
+    assert (error["type"], error["message"]) == ("ArithmeticError", "the loss is not finite")
+    assert "in fail\n" in error["traceback"]
+    history = artifact.results["history"]
+    assert history["train_loss"] == [1.5, math.inf]
+    assert math.isnan(history["val_loss"][1])
+    assert artifact.provenance["ended_at"] > artifact.provenance["started_at"]
+
+
+def test_a_record_from_the_future_is_read_with_warnings_that_name_what_is_new() -> None:
+    with pytest.warns(reionemu.ReionemuWarning) as caught:
+        artifact = reionemu.load_artifact(GOLDEN / "future" / "four_param")
+    with pytest.warns(reionemu.ReionemuWarning) as about_weights:
+        emulator = artifact.emulator()
+    caught = [*caught, *about_weights]
+    messages = sorted(str(warning.message).partition("four_param/")[2] for warning in caught)
+    new = [message.replace("Not understood, but kept: ", "").split(". ") for message in messages]
+    assert [(first.split()[0], fields) for first, fields in new] == [
+        ("configs.json", "augmentation"),
+        ("info.json", "cosmology, dataset.doi, licence"),
+        ("provenance.json", "cluster, lineage[0]"),
+        ("results.json", "energy_kwh"),
+        ("weights.safetensors", "precision"),
+    ]
+    assert all("newer release" in message for message in messages)
+    assert artifact.info["cosmology"] == {"h": 0.7}
+    assert artifact.info["dataset"]["doi"] == "10.1234/5678"
+    assert artifact.provenance["lineage"][0] == {"step": "simulation", "code": "another"}
+    numbers = expected(PROVENANCE)
+    mean = emulator.predict(numbers["theta"]).mean
+    np.testing.assert_allclose(mean, numbers["mean"], rtol=1e-9)
+
+
+@pytest.mark.parametrize("name", ["with_dataset", "without_dataset", "whole_module"])
+def test_checkpoints_of_the_peer_are_read_without_pytorch_as_pytorch_reads_them(name: str) -> None:
+    path = PEER / name / "model.pt"
+    if name == "whole_module":
+        with pytest.raises(UnsafeRecordError):
+            decode_checkpoint(path.read_bytes(), "it")
+        return
+    weights, _ = decode_checkpoint(path.read_bytes(), "it")
+    loaded = torch.load(path, weights_only=True)
+    state = loaded.get("model_state_dict", loaded)
+    assert list(weights) == list(state)
+    for key, value in state.items():
+        np.testing.assert_array_equal(weights[key], value.numpy())
+        assert weights[key].dtype == value.numpy().dtype

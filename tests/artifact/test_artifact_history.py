@@ -63,7 +63,12 @@ def test_nothing_of_the_earlier_record_is_left_at_the_name(way: bool, tmp_path: 
     (path / "notes.txt").write_text("a file of the user's")
     full = {item.name for item in path.iterdir()}
     reionemu.save_artifact("run", tmp_path)
-    assert {item.name for item in path.iterdir()} == {"info.json", "configs.json", "results.json"}
+    assert {item.name for item in path.iterdir()} == {
+        "info.json",
+        "configs.json",
+        "results.json",
+        "provenance.json",
+    }
     assert {item.name for item in entries(tmp_path)[0].iterdir()} == full
 
 

@@ -65,7 +65,11 @@ def test_the_workflow_makes_the_layout_on_the_page(
     assert directory == Path("artifacts/baseline_four_param").absolute()
     shown = re.findall(r"^        (\w+\.\w+)$", between("artifacts/\n", "model.pt"), re.M)
     assert shown == ["info.json", "configs.json", "results.json", "normalizers.npz", "model.pt"]
-    assert {path.name for path in directory.iterdir()} == {*shown, "weights.safetensors"}
+    assert {path.name for path in directory.iterdir()} == {
+        *shown,
+        "weights.safetensors",
+        "provenance.json",
+    }
 
 
 def test_every_key_on_the_page_is_where_the_page_shows_it(workflow: dict) -> None:

@@ -23,6 +23,7 @@ FILES = {
     "normalizers.npz",
     "model.pt",
     "weights.safetensors",
+    "provenance.json",
 }
 
 

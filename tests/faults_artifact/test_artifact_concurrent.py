@@ -75,15 +75,15 @@ def test_a_reader_keeps_to_one_record_while_it_is_replaced(
     from reionemu.artifact import read
 
     path = save(1)
-    original = read._Folder.json
+    original = read.Folder.json
 
-    def json_and_replace(folder: object, name: str) -> object:
-        document = original(folder, name)
-        if name == "info.json":
+    def json_and_replace(folder: object, name: str, kind: str) -> object:
+        document = original(folder, name, kind)
+        if name == "info.json" and folder.path == path:
             save(2)
         return document
 
-    monkeypatch.setattr(read._Folder, "json", json_and_replace)
+    monkeypatch.setattr(read.Folder, "json", json_and_replace)
     artifact = reionemu.load_artifact(path)
     monkeypatch.undo()
     assert artifact.info["description"] == "1"

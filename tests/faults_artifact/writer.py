@@ -4,7 +4,7 @@ It imports everything once, then forks a child for each job it reads, a JSON obj
 answers with the child's process id. Every file of a record carries the same number, its tag, so
 that a mixture of two records can be told.
 
-Jobs: {"do": "loop" | "once" | "limited" | "unprivileged", "root": ..., "name": ..., "tag": ...}
+Jobs: {"do": one of JOBS, "root": ..., "name": ..., "tag": ...}
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from __future__ import annotations
 import json
 import os
 import resource
+import secrets
 import signal
 import sys
 from pathlib import Path
@@ -48,6 +49,40 @@ def loop(job: dict) -> None:
         tag, left = tag + step, left - 1
         save(job["root"], job["name"], tag)
         os.write(log, f"{tag}\n".encode())
+
+
+EPOCHS = 4
+
+
+def record(job: dict) -> None:
+    """Runs of EPOCHS epochs that are recorded as they go, each going on with what was killed.
+
+    Each run adds up its epochs in its state, so that a resumed one comes to the same sum.
+    """
+    log = os.open(job["log"], os.O_WRONLY | os.O_APPEND | os.O_CREAT)
+    left = job.get("count", -1)
+    model = reionemu.FourParamEmulator(hidden_dim=2)
+    while left:
+        left -= 1
+        with reionemu.start_artifact(
+            job["name"],
+            Path(job["root"]),
+            model_config=model.record(),
+            resume=job.get("resume", True),
+            state_seconds=0,
+        ) as run:
+            state = run.saved_state() or {"done": 0, "sum": 0.0, "tag": secrets.randbits(20)}
+            for epoch in range(state["done"] + 1, EPOCHS + 1):
+                state = {**state, "done": epoch, "sum": state["sum"] + epoch}
+                run.log(epoch, {"train_loss": float(epoch)})
+                run.save_state(epoch, state)
+            with torch.no_grad():
+                for parameter in model.parameters():
+                    parameter.fill_(float(state["tag"]))
+            run.record(
+                checkpoint=model.state_dict(), metrics={"tag": state["tag"], "sum": state["sum"]}
+            )
+        os.write(log, f"{state['tag']}\n".encode())
 
 
 def once(job: dict) -> None:
@@ -87,7 +122,13 @@ def unprivileged(job: dict) -> None:
     report(job)
 
 
-JOBS = {"loop": loop, "once": once, "limited": limited, "unprivileged": unprivileged}
+JOBS = {
+    "loop": loop,
+    "record": record,
+    "once": once,
+    "limited": limited,
+    "unprivileged": unprivileged,
+}
 
 
 def main() -> None:

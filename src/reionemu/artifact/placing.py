@@ -16,6 +16,7 @@ import contextlib
 import ctypes
 import errno
 import os
+import re
 import secrets
 import shutil
 import sys
@@ -24,7 +25,7 @@ from datetime import datetime, timezone
 from functools import lru_cache
 from pathlib import Path
 
-from ..errors import ReadOnlyError, RecordError
+from ..errors import AlreadyExistsError, ReadOnlyError, RecordError
 from ..files import (
     remove_abandoned,
     require_writable,
@@ -32,9 +33,10 @@ from ..files import (
     sync_file,
     temporary_name,
 )
+from .layout import HISTORY, INFO
 
-HISTORY = ".history"
-MARKER = "info.json"
+ENTRY = re.compile(r"\d{8}T\d{6}\.\d{6}Z-[0-9a-f]{8}")
+"""The name of an earlier record, or of a run that has not completed."""
 _NOTE = ".moved-out"
 _UNSUPPORTED = (errno.EINVAL, errno.ENOSYS, errno.ENOTSUP, errno.EPERM, errno.EXDEV)
 _TAKEN = (errno.ENOTEMPTY, errno.EEXIST, errno.ENOTDIR)
@@ -67,12 +69,26 @@ def artifact_path(name: str, root_dir: Path) -> Path:
     if not Path(os.path.realpath(path)).is_relative_to(os.path.realpath(root)):
         raise RecordError(f"{name!r} leads out of {root} through a link")
     for parent in path.relative_to(root).parents:
-        if parent != Path() and (root / parent / MARKER).exists():
+        if parent != Path() and (root / parent / INFO).exists():
             raise RecordError(f"{name!r} lies inside another artifact, {root / parent}")
-    inside = None if (path / MARKER).exists() else _artifact_within(path)
+    inside = None if (path / INFO).exists() else _artifact_within(path)
     if inside is not None:
         raise RecordError(f"{name!r} is a folder of other artifacts, such as {inside}")
     return path
+
+
+def entry_name() -> str:
+    """A fresh name that sorts by time, for an earlier record or for a run."""
+    stamp = datetime.now(timezone.utc).strftime("%Y%m%dT%H%M%S.%fZ")
+    return f"{stamp}-{secrets.token_hex(4)}"
+
+
+def entries(folder: Path) -> list[Path]:
+    """Earlier records, or runs, in the folder of a name, the oldest first."""
+    with contextlib.suppress(FileNotFoundError, NotADirectoryError):
+        names = (entry.name for entry in os.scandir(folder) if ENTRY.fullmatch(entry.name))
+        return [folder / name for name in sorted(names)]
+    return []
 
 
 def prepare_root(path: Path) -> None:
@@ -92,15 +108,25 @@ def prepare_root(path: Path) -> None:
 
 
 @contextlib.contextmanager
-def placing(name: str, root_dir: Path) -> Iterator[tuple[Path, Path]]:
+def placing(name: str, root_dir: Path, *, replace: bool = True) -> Iterator[tuple[Path, Path]]:
     """Yield (a folder to fill, where it will be); when the block ends well, it is there.
 
     If the block raises, nothing has changed.
+
+    Raises
+    ------
+    RecordError (ValueError)
+        For an impossible name.
+    AlreadyExistsError (FileExistsError)
+        If the name is taken and `replace` is false.
     """
     final = artifact_path(name, root_dir)
     history = Path(root_dir).expanduser() / HISTORY / name
     prepare_root(final)
     remove_abandoned(final)
+    recover(final, history)
+    if not replace and final.exists():
+        raise _taken(final)
     temporary = temporary_name(final)
     temporary.mkdir()
     try:
@@ -108,7 +134,7 @@ def placing(name: str, root_dir: Path) -> Iterator[tuple[Path, Path]]:
         for file in temporary.iterdir():
             sync_file(file)
         sync_directory(temporary)
-        _put(temporary, final, history)
+        put_in_place(temporary, final, history, replace)
     except BaseException:
         shutil.rmtree(temporary, ignore_errors=True)
         raise
@@ -129,13 +155,23 @@ def recover(final: Path, history: Path) -> None:
 def _artifact_within(path: Path) -> Path | None:
     for folder, subfolders, files in os.walk(path):
         subfolders[:] = [name for name in subfolders if not name.startswith(".")]
-        if MARKER in files and Path(folder) != path:
+        if INFO in files and Path(folder) != path:
             return Path(folder)
     return None
 
 
-def _put(folder: Path, final: Path, history: Path) -> None:
-    recover(final, history)
+def _taken(final: Path) -> AlreadyExistsError:
+    return AlreadyExistsError(f"{final} is there already, and was not touched; give another name")
+
+
+def put_in_place(folder: Path, final: Path, history: Path, replace: bool) -> None:
+    """Move a complete record to its name; what has the name moves to the history.
+
+    Raises
+    ------
+    AlreadyExistsError (FileExistsError)
+        If the name is taken and `replace` is false.
+    """
     for _ in range(1000):  # each failure means that another writer got there first
         try:
             os.rename(folder, final)
@@ -143,9 +179,10 @@ def _put(folder: Path, final: Path, history: Path) -> None:
         except OSError as error:
             if error.errno not in _TAKEN:
                 raise
+        if not replace:
+            raise _taken(final)
         history.mkdir(parents=True, exist_ok=True)
-        stamp = datetime.now(timezone.utc).strftime("%Y%m%dT%H%M%S.%fZ")
-        entry = history / f"{stamp}-{secrets.token_hex(4)}"
+        entry = history / entry_name()
         if _can_exchange():
             os.rename(folder, entry)
             try:

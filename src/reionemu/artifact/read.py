@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import stat
 import warnings
 from collections.abc import Mapping
 from contextlib import suppress
@@ -27,16 +26,32 @@ from ..models.registry import build_model, complete_options, dense_layers, model
 from ..parameters import ParameterBox
 from ..targets import Y_SOURCES, Y_TRANSFORMS, Target
 from .facts import Facts, section
-from .jsonio import decode
-from .placing import HISTORY, recover
-from .sidecars import decode_checkpoint, decode_normalizers, decode_weights
-from .write import CHECKPOINT, CONFIGS, INFO, NORMALIZERS, RESULTS, SCHEMA_VERSION, WEIGHTS
+from .journal import as_history, read_journal
+from .jsonio import MAX_BYTES, decode
+from .layout import (
+    CHECKPOINT,
+    CONFIGS,
+    HISTORY,
+    INFO,
+    JOURNAL,
+    NORMALIZERS,
+    PROVENANCE,
+    RESULTS,
+    RUNS,
+    WEIGHTS,
+)
+from .migrations import migrate
+from .placing import entries, recover
+from .reading import read_file
+from .runs import INTERRUPTED, RUNNING, status_of
+from .sidecars import MAX_WEIGHTS_BYTES, decode_checkpoint, decode_normalizers, decode_weights
 
 if TYPE_CHECKING:
     from torch import nn
 
+    from .verify import Verification
+
 UNBOUNDED = "unbounded"
-_MAX_WEIGHTS_BYTES = 2**30
 
 
 @dataclass(frozen=True, repr=False, eq=False)
@@ -48,6 +63,8 @@ class Artifact:
     path : Path
     info, configs, results : dict
         The JSON documents.
+    provenance : dict
+        What made it (provenance.json); empty for records of other programs.
     normalizers : dict of Normalizer
         By name; empty if none were saved.
     """
@@ -56,6 +73,7 @@ class Artifact:
     info: dict[str, Any]
     configs: dict[str, Any]
     results: dict[str, Any]
+    provenance: dict[str, Any]
     normalizers: dict[str, Normalizer]
     _files: dict[str, bytes]
 
@@ -68,6 +86,17 @@ class Artifact:
     def name(self) -> str:
         """Name of the run."""
         return str(self.info.get("experiment_name") or self.path.name)
+
+    @property
+    def status(self) -> str:
+        """One of "completed", "failed", "running", "interrupted"; or what the writer said."""
+        return str(self.results.get("status", "not recorded"))
+
+    def verify(self) -> Verification:
+        """Check that the record on disk is whole and predicts what it did; see `verify_artifact`."""
+        from .verify import verify_artifact
+
+        return verify_artifact(self.path)
 
     def model(self, *, state_dict: Mapping[str, Any] | None = None, **options: Any) -> nn.Module:
         """The network, built from its record, with its weights, in evaluation mode.
@@ -180,9 +209,10 @@ class Artifact:
                 x_normalizer=norms.get("X"),
                 y_normalizer=norms.get("Y"),
             )
-        except (TypeError, ValueError, KeyError, IndexError, AttributeError) as error:
+        except (TypeError, ValueError, OverflowError, LookupError, AttributeError) as error:
+            message = str(error)[:500]  # which may name half a million parameters
             raise RecordError(
-                f"{self.path}: what is recorded, or given, of the data cannot be used: {error}"
+                f"{self.path}: what is recorded, or given, of the data cannot be used: {message}"
             ) from None
         self._try_out(emulator)
         return emulator
@@ -257,6 +287,9 @@ class Artifact:
 def load_artifact(path: str | Path) -> Artifact:
     """Read an artifact, whichever release, or the published package, wrote it.
 
+    If no record of the name has been completed, its latest run is read instead, as far as it got:
+    see `Artifact.status`.
+
     Nothing in it is executed. All files are read from one and the same record, even if another
     process replaces it meanwhile.
 
@@ -273,41 +306,67 @@ def load_artifact(path: str | Path) -> Artifact:
         If it is not an artifact, or one of its files is damaged.
     """
     path = Path(path).expanduser()
+    for _ in range(100):
+        folder = Folder(find_record(path))
+        try:
+            artifact = _read_artifact(folder)
+        finally:
+            folder.close()
+        # A run that completes meanwhile moves to its name, and its folder is emptied.
+        if artifact.status not in (RUNNING, INTERRUPTED) or folder.path.exists():
+            return artifact
+    raise RecordError(f"{path} is being replaced incessantly")
+
+
+def find_record(path: Path) -> Path:
+    """The folder of the record at a path, or of the latest run of that name."""
     if not path.exists():
         for root in path.parents:  # a name may have several parts
-            recover(path, root / HISTORY / path.relative_to(root))
+            name = path.relative_to(root)
+            recover(path, root / HISTORY / name)
+            if not path.exists() and (runs := entries(root / RUNS / name)):
+                return runs[-1]
     if not path.is_dir():
         if path.exists():
             raise RecordError(f"{path} is not an artifact: it is not a folder")
         raise MissingFileError(f"there is no artifact at {path}{_others(path)}")
-    folder = _Folder(path)
-    try:
-        info = folder.json(INFO)
-        if info is None:
-            raise RecordError(f"{path} is not an artifact: it has no {INFO}")
-        _check_version(info, path)
-        files = section(info, "artifacts")
-        contents = {
-            key: content
-            for key, default in (("weights", WEIGHTS), ("model_checkpoint", CHECKPOINT))
-            if (content := folder.read(_plain_name(files.get(key, default)))) is not None
-        }
-        normalizers = folder.read(_plain_name(files.get("normalizers", NORMALIZERS)))
-        return Artifact(
-            path=path,
-            info=info,
-            configs=folder.json(CONFIGS) or {},
-            results=folder.json(RESULTS) or {},
-            normalizers=decode_normalizers(normalizers, str(path / NORMALIZERS))
-            if normalizers is not None
-            else {},
-            _files=contents,
-        )
-    finally:
-        folder.close()
+    return path
 
 
-class _Folder:
+def _read_artifact(folder: Folder) -> Artifact:
+    path = folder.path
+    info = folder.json(INFO, "info")
+    if info is None:
+        raise RecordError(f"{path} is not an artifact: it has no {INFO}")
+    if "schema_version" not in info:
+        raise RecordError(f"{path / INFO}: schema_version must be a whole number >= 1")
+    files = section(info, "artifacts")
+    contents = {
+        key: content
+        for key, default in (("weights", WEIGHTS), ("model_checkpoint", CHECKPOINT))
+        if (content := folder.read(_plain_name(files.get(key, default)), MAX_WEIGHTS_BYTES))
+        is not None
+    }
+    normalizers = folder.read(_plain_name(files.get("normalizers", NORMALIZERS)))
+    results = folder.json(RESULTS, "results") or {}
+    if results.get("status") == RUNNING:
+        journal = read_journal(folder.read(JOURNAL, growing=True) or b"")
+        status = status_of(path, RUNNING)
+        results = {**results, "status": status, "history": as_history(journal)}
+    return Artifact(
+        path=path,
+        info=info,
+        configs=folder.json(CONFIGS, "configs") or {},
+        results=results,
+        provenance=folder.json(PROVENANCE, "provenance") or {},
+        normalizers=decode_normalizers(normalizers, str(path / NORMALIZERS))
+        if normalizers is not None
+        else {},
+        _files=contents,
+    )
+
+
+class Folder:
     """A folder held open, so that its files stay those of one record."""
 
     def __init__(self, path: Path) -> None:
@@ -318,56 +377,45 @@ class _Folder:
         except FileNotFoundError:
             raise MissingFileError(f"there is no artifact at {path}") from None
 
-    def read(self, name: str) -> bytes | None:
+    def read(self, name: str, limit: int = MAX_BYTES, *, growing: bool = False) -> bytes | None:
         """Contents of a file in the folder, or None if it is not there."""
-        if self._descriptor is None:
-            file = self.path / name
-            return file.read_bytes() if file.is_file() else None
         try:
-            descriptor = os.open(name, os.O_RDONLY | os.O_NONBLOCK, dir_fd=self._descriptor)
-        except FileNotFoundError:
+            return read_file(
+                self.path / name,
+                limit,
+                folder=self._descriptor,
+                follow_links=False,
+                growing=growing,
+            )
+        except MissingFileError:
             return None
-        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-            os.close(descriptor)
-            raise RecordError(f"{self.path / name} is not a file")
-        with os.fdopen(descriptor, "rb") as handle:
-            content = handle.read(_MAX_WEIGHTS_BYTES + 1)
-        if len(content) > _MAX_WEIGHTS_BYTES:
-            raise RecordError(f"{self.path / name} is too large to be a part of an artifact")
-        return content
 
-    def json(self, name: str) -> dict[str, Any] | None:
-        """A JSON document in the folder, or None if it is not there."""
+    def names(self) -> list[str]:
+        """Names of what is in the folder, in order, but for hidden files."""
+        found = os.listdir(self.path if self._descriptor is None else self._descriptor)
+        return sorted(name for name in found if not name.startswith("."))
+
+    def json(self, name: str, kind: str) -> dict[str, Any] | None:
+        """A JSON document in the folder, brought up to date, or None if it is not there."""
         content = self.read(name)
         if content is None:
             return None
-        document = decode(content, str(self.path / name))
+        where = str(self.path / name)
+        document = decode(content, where)
         if not isinstance(document, dict):
-            raise RecordError(f"{self.path / name} is not a record: it is not a JSON object")
-        return document
+            raise RecordError(f"{where} is not a record: it is not a JSON object")
+        return migrate(kind, document, where)
 
     def close(self) -> None:
         if self._descriptor is not None:
             os.close(self._descriptor)
 
 
-def _check_version(info: Mapping[str, Any], path: Path) -> None:
-    version = info.get("schema_version")
-    if not isinstance(version, int) or isinstance(version, bool) or version < 1:
-        raise RecordError(f"{path / INFO}: schema_version must be a whole number >= 1")
-    if version > SCHEMA_VERSION:
-        warnings.warn(
-            f"{path} was written by a newer release (schema_version {version}; this one knows "
-            f"{SCHEMA_VERSION}); what it adds is not understood",
-            ReionemuWarning,
-            stacklevel=3,
-        )
-
-
 def _plain_name(name: Any) -> str:
-    if not isinstance(name, str) or not name or Path(name).name != name or name == "..":
+    plain = isinstance(name, str) and 0 < len(name) <= 200 and name.isprintable()
+    if not plain or Path(name).name != name or name == "..":
         raise RecordError(
-            f"info.json names the file {name!r}, which is not in the artifact's folder"
+            f"info.json names the file {name!r:.80}, which is not in the artifact's folder"
         )
     return name
 

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import io
 import json
-import math
-import zipfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -13,13 +11,21 @@ from typing import Any
 import numpy as np
 
 from ..data.normalization import Normalizer
-from ..errors import MissingFileError, RecordError
+from ..errors import RecordError, UnrecordableError
 from ..files import write_bytes
 from ..models.architecture import RECORD_KEY
+from .arrays import ZIP_ERRORS, npz_arrays, safetensors_arrays
+from .checkpoint import read_checkpoint
+from .jsonio import decode, to_plain
+from .migrations import known_version, migrate
+from .reading import read_file
 
 MAX_ARRAY_BYTES = 2**26
+MAX_WEIGHTS_BYTES = 2**30
 _STATE_DICT_KEYS = ("state_dict", "model_state_dict", "model")
 _METADATA = "reionemu"
+_MAX_NESTING = 16
+_MAX_RECORD_VALUES = 10_000
 
 
 def save_normalizers(
@@ -59,22 +65,14 @@ def load_normalizers(path: Path) -> dict[str, Normalizer]:
     RecordError (ValueError)
         If it is not a file of normalizers. Nothing in it is ever executed.
     """
-    try:
-        content = Path(path).read_bytes()
-    except FileNotFoundError:
-        raise MissingFileError(f"{path} does not exist") from None
-    return decode_normalizers(content, str(path))
+    return decode_normalizers(read_file(Path(path), MAX_ARRAY_BYTES), str(path))
 
 
 def decode_normalizers(content: bytes, where: str) -> dict[str, Normalizer]:
     """Normalizers from the bytes of their file; `where` is what errors call it."""
     try:
-        with zipfile.ZipFile(io.BytesIO(content)) as archive:
-            arrays = {
-                info.filename.removesuffix(".npy"): _read_array(archive, info)
-                for info in archive.infolist()
-            }
-    except (zipfile.BadZipFile, ValueError, EOFError, OSError, NotImplementedError) as error:
+        arrays = npz_arrays(content, MAX_ARRAY_BYTES)
+    except ZIP_ERRORS as error:
         raise RecordError(f"{where} is not a file of normalizers: {error}") from None
     names = sorted({name.rpartition("_")[0] for name in arrays})
     try:
@@ -94,9 +92,7 @@ def save_model_checkpoint(
 
     buffer = io.BytesIO()
     torch.save(checkpoint, buffer)
-    path = Path(artifact_dir) / filename
-    write_bytes(path, buffer.getvalue())
-    return path
+    return _write(Path(artifact_dir) / filename, buffer.getvalue())
 
 
 def save_weights(artifact_dir: Path, checkpoint: Any, *, filename: str) -> Path | None:
@@ -113,87 +109,107 @@ def save_weights(artifact_dir: Path, checkpoint: Any, *, filename: str) -> Path 
     tensors = {name: _for_numpy(value).contiguous().clone() for name, value in state.items()}
     metadata = {"format": "pt"}
     if record:
-        metadata[_METADATA] = json.dumps({"model": record}, sort_keys=True)
-    path = Path(artifact_dir) / filename
-    write_bytes(path, save(tensors, metadata=metadata))
-    return path
+        document = {"version": known_version("weights"), "model": to_plain(record, "model")}
+        metadata[_METADATA] = json.dumps(document, sort_keys=True, allow_nan=False)
+    content = _sorted_header(save(tensors, metadata=metadata))
+    return _write(Path(artifact_dir) / filename, content)
+
+
+def _sorted_header(content: bytes) -> bytes:
+    """A safetensors file with the keys of its header in order: same weights, same bytes."""
+    size = int.from_bytes(content[:8], "little")
+    header = json.dumps(json.loads(content[8 : 8 + size]), sort_keys=True, separators=(",", ":"))
+    padded = header.encode() + b" " * (-len(header.encode()) % 8)
+    return len(padded).to_bytes(8, "little") + padded + content[8 + size :]
 
 
 def decode_weights(content: bytes, where: str) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
     """Weights by name, and the model's record, from the bytes of a safetensors file."""
-    import safetensors
-    import safetensors.numpy
-
-    try:
-        weights = safetensors.numpy.load(content)
-        size = int.from_bytes(content[:8], "little")
-        metadata = json.loads(content[8 : 8 + size]).get("__metadata__") or {}
-        record = json.loads(metadata.get(_METADATA, "{}")).get("model") or {}
-    except (safetensors.SafetensorError, ValueError, KeyError, AttributeError) as error:
-        raise RecordError(f"{where} is not a safetensors file of weights: {error}") from None
+    weights, metadata = safetensors_arrays(content, where)
+    document = weights_document(metadata, where)
+    current = migrate("weights", document, f"{where} (metadata)") if document else {}
+    record = current.get("model") or {}
+    if not isinstance(record, dict):
+        raise RecordError(f"{where}: the model in its metadata is not a JSON object")
     return weights, record
+
+
+def weights_document(metadata: Mapping[str, str], where: str) -> dict[str, Any]:
+    """What this project wrote into the metadata of weights, as it is; empty if it did not."""
+    if _METADATA not in metadata:
+        return {}
+    document = decode(metadata[_METADATA].encode(), f"the metadata {_METADATA!r} of {where}")
+    if not isinstance(document, dict):
+        raise RecordError(f"{where}: its metadata {_METADATA!r} is not a JSON object")
+    return document
 
 
 def decode_checkpoint(content: bytes, where: str) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
     """The same from the bytes of a PyTorch checkpoint, executing nothing."""
-    import pickle
-
-    import torch
-
-    try:
-        checkpoint = torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
-    except pickle.UnpicklingError:
-        raise RecordError(
-            f"{where} holds more than weights (a whole model?), and unpickling it would run code. "
-            "Load it yourself where its code is at hand, and pass its weights: state_dict=..."
-        ) from None
-    except Exception as error:  # torch raises whatever a damaged zip or pickle makes it raise
-        raise RecordError(f"{where} is not a PyTorch checkpoint: {error}") from None
-    found = _state_of(checkpoint)
+    found = _state_of(read_checkpoint(content, where))
     if found is None:
         raise RecordError(f"{where} holds no state dict; pass the weights: state_dict=...")
     state, record = found
-    return {name: value.detach().float().cpu().numpy() for name, value in state.items()}, record
+    if not _is_plain(record):
+        raise RecordError(f"{where}: its record of the model is not made of plain values")
+    return state, record
 
 
 def _state_of(checkpoint: Any) -> tuple[dict[str, Any], dict[str, Any]] | None:
     """(tensors by name, the model's record) of a model, a state dict, or a dictionary with one."""
-    if hasattr(checkpoint, "state_dict") and not isinstance(checkpoint, Mapping):
-        checkpoint = checkpoint.state_dict()
-    if not isinstance(checkpoint, Mapping):
-        return None
-    for key in _STATE_DICT_KEYS:
-        inner = checkpoint.get(key)
-        if isinstance(inner, Mapping) or (inner is not None and hasattr(inner, "state_dict")):
-            return _state_of(inner)
-    tensors = all(hasattr(value, "detach") for value in checkpoint.values())
+    for _ in range(_MAX_NESTING):
+        if hasattr(checkpoint, "state_dict") and not isinstance(checkpoint, Mapping):
+            checkpoint = checkpoint.state_dict()
+        if not isinstance(checkpoint, Mapping):
+            return None
+        inner = [checkpoint.get(key) for key in _STATE_DICT_KEYS]
+        nested = [x for x in inner if isinstance(x, Mapping) or hasattr(x, "state_dict")]
+        if not nested:
+            break
+        checkpoint = nested[0]
+    tensors = all(_is_tensor(value) for value in checkpoint.values())
     if not checkpoint or not tensors or not all(isinstance(key, str) for key in checkpoint):
         return None
-    metadata = (getattr(checkpoint, "_metadata", None) or {}).get("", {})
-    return dict(checkpoint), dict(metadata.get(RECORD_KEY, {}))
+    record: Any = getattr(checkpoint, "_metadata", None)
+    for key in ("", RECORD_KEY):
+        record = record.get(key) if isinstance(record, Mapping) else None
+    return dict(checkpoint), dict(record) if isinstance(record, Mapping) else {}
+
+
+def _is_tensor(value: Any) -> bool:
+    return hasattr(value, "detach") or isinstance(value, np.ndarray)
+
+
+def _is_plain(record: Any) -> bool:
+    """Whether a record is made of few plain values; a pickle can say one thing a billion times."""
+    level, n_values = [record], 0
+    for _ in range(_MAX_NESTING):
+        n_values += len(level)
+        if n_values > _MAX_RECORD_VALUES:
+            return False
+        inner: list[Any] = []
+        for value in level:
+            if isinstance(value, Mapping):
+                inner += [*value.keys(), *value.values()]
+            elif isinstance(value, (list, tuple)):
+                inner += value
+            elif not isinstance(value, (str, int, float, type(None))):
+                return False
+        level = inner
+    return not level
+
+
+def _write(path: Path, content: bytes) -> Path:
+    if len(content) > MAX_WEIGHTS_BYTES:
+        raise UnrecordableError(
+            f"{path.name} would have {len(content)} bytes, more than `load_artifact` reads "
+            f"({MAX_WEIGHTS_BYTES}); save the weights alone, or keep them elsewhere"
+        )
+    write_bytes(path, content)
+    return path
 
 
 def _for_numpy(value: Any) -> Any:
     """A tensor on the CPU, of a type that NumPy has too: bfloat16 becomes float32, exactly."""
     value = value.detach().cpu()
     return value.float() if str(value.dtype) == "torch.bfloat16" else value
-
-
-def _read_array(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> np.ndarray:
-    """One array of an .npz file, after checking that it is as large as it claims."""
-    if info.file_size > MAX_ARRAY_BYTES:
-        raise ValueError(f"{info.filename} claims {info.file_size} bytes")
-    with archive.open(info) as file:
-        content = file.read(MAX_ARRAY_BYTES)
-    stream = io.BytesIO(content)
-    version = np.lib.format.read_magic(stream)
-    read_header = (
-        np.lib.format.read_array_header_1_0
-        if version == (1, 0)
-        else np.lib.format.read_array_header_2_0
-    )
-    shape, _, dtype = read_header(stream)
-    if dtype.hasobject or math.prod(shape) * dtype.itemsize != len(content) - stream.tell():
-        raise ValueError(f"{info.filename} does not hold what its header claims")
-    stream.seek(0)
-    return np.lib.format.read_array(stream, allow_pickle=False)

@@ -2,25 +2,35 @@
 
 from __future__ import annotations
 
-import platform
 from collections.abc import Mapping
-from contextlib import suppress
-from datetime import datetime, timezone
-from importlib import metadata
+from dataclasses import dataclass, field
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from .. import __version__
+import numpy as np
+
+from ..config import check_keys
 from ..data.normalization import Normalizer
 from ..files import write_bytes
 from .dataset import dataset_summary
 from .jsonio import encode
-from .placing import artifact_path, placing
-from .sidecars import save_model_checkpoint, save_normalizers, save_weights
-
-SCHEMA_VERSION = 1
-CONFIGS, RESULTS, INFO = "configs.json", "results.json", "info.json"
-NORMALIZERS, CHECKPOINT, WEIGHTS = "normalizers.npz", "model.pt", "weights.safetensors"
+from .layout import (
+    CHECKPOINT,
+    CONFIGS,
+    INFO,
+    NORMALIZERS,
+    PROVENANCE,
+    RESULTS,
+    SCHEMA_VERSION,
+    WEIGHTS,
+)
+from .lineage import Split, dataset_source, lineage, split_record
+from .placing import artifact_path, entry_name, placing
+from .provenance import circumstances, files_of, now, seal
+from .read import load_artifact
+from .selftest import make_self_test
+from .sidecars import decode_weights, save_model_checkpoint, save_normalizers, save_weights
 
 
 def create_artifact_dir(name: str, root_dir: Path) -> Path:
@@ -70,7 +80,7 @@ def save_configs(
         "optimizer": optimizer_config,
         "tuning": tuning_config,
     }
-    return _write(artifact_dir, CONFIGS, document)
+    return write_document(artifact_dir, CONFIGS, document)
 
 
 def save_results(
@@ -81,8 +91,12 @@ def save_results(
     history: Mapping[str, Any] | None = None,
     dataset_prep_stats: Mapping[str, Any] | None = None,
     status: str = "completed",
+    error: Mapping[str, Any] | None = None,
 ) -> Path:
     """Write results.json: what came of the run.
+
+    Parameters are those of `save_artifact`, and `error`: "type", "message" and "traceback" of
+    what ended a run that failed.
 
     Raises
     ------
@@ -91,14 +105,15 @@ def save_results(
     """
     document = {
         "schema_version": SCHEMA_VERSION,
-        "created_at": _now(),
+        "created_at": now(),
         "status": status,
         "summary": summary or {},
         "metrics": metrics or {},
         "history": history or {},
         "dataset_prep_stats": dataset_prep_stats or {},
+        **({"error": error} if error is not None else {}),
     }
-    return _write(artifact_dir, RESULTS, document)
+    return write_document(artifact_dir, RESULTS, document)
 
 
 def save_info(
@@ -117,14 +132,14 @@ def save_info(
     FileNotFoundError
         If there is no file at `dataset_path`.
     """
-    document = _info_document(
+    document = info_document(
         run_id=run_id,
         experiment_name=experiment_name,
         description=description,
         dataset=dataset_summary(dataset_path) if dataset_path is not None else None,
         artifacts=artifacts,
     )
-    return _write(artifact_dir, INFO, document)
+    return write_document(artifact_dir, INFO, document)
 
 
 def save_artifact(
@@ -189,82 +204,193 @@ def save_artifact(
     FileNotFoundError, UnreadableFileError (OSError), DatasetError (ValueError)
         If there is no file at `dataset_path`, or its training arrays cannot be read.
     """
-    configs = {
-        "condense_config": condense_config,
-        "cl_config": cl_config,
-        "build_config": build_config,
-        "dataloader_config": dataloader_config,
-        "fit_config": fit_config,
-        "kfold_config": kfold_config,
-        "model_config": model_config,
-        "optimizer_config": optimizer_config,
-        "tuning_config": tuning_config,
-    }
-    results = {
-        "summary": results_summary,
-        "metrics": metrics,
-        "history": history,
-        "dataset_prep_stats": dataset_prep_stats,
-    }
-    return save_record(
-        name,
-        root_dir,
-        configs=configs,
-        results=results,
-        dataset=dataset_summary(dataset_path) if dataset_path is not None else None,
+    contents = Contents()
+    if dataset_path is not None:
+        contents.describe(dataset_path)
+    contents.update(
+        condense_config=condense_config,
+        cl_config=cl_config,
+        build_config=build_config,
+        dataloader_config=dataloader_config,
+        fit_config=fit_config,
+        kfold_config=kfold_config,
+        model_config=model_config,
+        optimizer_config=optimizer_config,
+        tuning_config=tuning_config,
+        results_summary=results_summary,
+        metrics=metrics,
+        history=history,
+        dataset_prep_stats=dataset_prep_stats,
         normalizers=normalizers,
         checkpoint=checkpoint,
         description=description,
     )
+    return save_record(name, root_dir, contents)
+
+
+CONFIG_ARGUMENTS = (
+    "condense_config",
+    "cl_config",
+    "build_config",
+    "dataloader_config",
+    "fit_config",
+    "kfold_config",
+    "model_config",
+    "optimizer_config",
+    "tuning_config",
+)
+_RESULTS = {
+    "results_summary": "summary",
+    "metrics": "metrics",
+    "history": "history",
+    "dataset_prep_stats": "dataset_prep_stats",
+}
+_OTHER = ("normalizers", "checkpoint", "description", "split", "training_box")
+
+
+@dataclass
+class Contents:
+    """Everything that a record is made of.
+
+    Attributes
+    ----------
+    configs, results : dict
+        Arguments of `save_configs` and `save_results`.
+    dataset : mapping, optional
+        Such as `dataset_summary` returns.
+    source : mapping, optional
+        Such as `dataset_source` returns.
+    split : mapping, optional
+        Fractions or rows by name.
+    normalizers, checkpoint, description : optional
+        As in `save_artifact`.
+    training_box : mapping, optional
+        Ranges of the parameters over the training rows, where the caller knows them.
+    request : mapping, optional
+        What the record is the answer to.
+    """
+
+    configs: dict[str, Any] = field(default_factory=dict)
+    results: dict[str, Any] = field(default_factory=dict)
+    dataset: Mapping[str, Any] | None = None
+    source: Mapping[str, Any] | None = None
+    split: Split | None = None
+    normalizers: Mapping[str, Normalizer | None] | None = None
+    checkpoint: Any = None
+    description: str | None = None
+    training_box: Mapping[str, Any] | None = None
+    request: Mapping[str, Any] | None = None
+
+    def describe(self, dataset_path: Path) -> None:
+        """Read what is to be recorded of the HDF5 file."""
+        self.dataset = dataset_summary(dataset_path)
+        self.source = dataset_source(dataset_path)
+
+    def update(self, **arguments: Any) -> None:
+        """Take arguments of `save_artifact`, or `training_box`; None says nothing.
+
+        Raises
+        ------
+        ConfigError (ValueError)
+            For an argument that there is not, naming the nearest.
+        """
+        check_keys(arguments, (*CONFIG_ARGUMENTS, *_RESULTS, *_OTHER), "a record")
+        for name, value in arguments.items():
+            if value is None:
+                continue
+            if name in CONFIG_ARGUMENTS:
+                self.configs[name] = value
+            elif name in _RESULTS:
+                self.results[_RESULTS[name]] = value
+            else:
+                setattr(self, name, value)
+
+    def seeds(self) -> dict[str, int]:
+        """Seeds in the configurations, by what they are of."""
+        options = {
+            name.removesuffix("_config"): config if isinstance(config, Mapping) else vars(config)
+            for name, config in self.configs.items()
+            if isinstance(config, Mapping) or hasattr(config, "__dict__")
+        }
+        return {name: o["seed"] for name, o in options.items() if o.get("seed") is not None}
+
+    def split_record(self) -> dict[str, Any] | None:
+        """What provenance.json says of the split."""
+        rows = (self.dataset or {}).get("n_samples")
+        return split_record(self.split, rows, self.seeds().get("dataloader"))
 
 
 def save_record(
-    name: str,
-    root_dir: Path,
-    *,
-    configs: Mapping[str, Any],
-    results: Mapping[str, Any],
-    dataset: Mapping[str, Any] | None,
-    normalizers: Mapping[str, Normalizer | None] | None,
-    checkpoint: Any,
-    description: str | None,
-    extra_info: Mapping[str, Any] | None = None,
+    name: str, root_dir: Path, contents: Contents, run: Mapping[str, Any] | None = None
 ) -> Path:
-    """Write a whole artifact and put it in place; `save_artifact` in terms of its files.
+    """Write a whole artifact and put it in place; `save_artifact` in terms of its contents.
 
     Parameters
     ----------
-    configs, results : mapping
-        Arguments of `save_configs` and `save_results`.
-    dataset : mapping or None
-        Such as `dataset_summary` returns.
-    extra_info : mapping, optional
-        More for info.json, such as "training_box": ranges of the parameters over the training
-        rows, where the caller knows them.
+    run : mapping, optional
+        What provenance.json says of the run, if it was recorded as it went.
     """
     with placing(name, root_dir) as (folder, final):
-        written: dict[str, Path | None] = {
-            "configs": save_configs(folder, **configs),
-            "results": save_results(folder, **results),
-        }
-        if normalizers is not None:
-            written["normalizers"] = save_normalizers(folder, normalizers, filename=NORMALIZERS)
-        if checkpoint is not None:
-            written["model_checkpoint"] = save_model_checkpoint(
-                folder, checkpoint, filename=CHECKPOINT
-            )
-            written["weights"] = save_weights(folder, checkpoint, filename=WEIGHTS)
-        info = _info_document(
-            run_id=name,
-            description=description,
-            dataset=dataset,
-            artifacts={key: path.name if path else None for key, path in written.items()},
-        )
-        _write(folder, INFO, {**info, **(extra_info or {})})
+        fill(folder, name, contents, run or new_run())
     return final
 
 
-def _info_document(
+def new_run(started_at: str | None = None) -> dict[str, Any]:
+    """What provenance.json says of a run that begins, or is recorded, now."""
+    return {**circumstances(), "run": entry_name(), "started_at": started_at, "sessions": []}
+
+
+def fill(folder: Path, name: str, contents: Contents, run: Mapping[str, Any]) -> None:
+    """Write the files of a complete record, provenance and its seal last."""
+    split = contents.split_record()
+    written: dict[str, Path | None] = {
+        "configs": save_configs(folder, **contents.configs),
+        "results": save_results(folder, **contents.results),
+    }
+    if contents.normalizers is not None:
+        written["normalizers"] = save_normalizers(
+            folder, contents.normalizers, filename=NORMALIZERS
+        )
+    weights: dict[str, np.ndarray] | None = None
+    if contents.checkpoint is not None:
+        written["model_checkpoint"] = save_model_checkpoint(
+            folder, contents.checkpoint, filename=CHECKPOINT
+        )
+        path = save_weights(folder, contents.checkpoint, filename=WEIGHTS)
+        written["weights"] = path
+        weights = decode_weights(path.read_bytes(), str(path))[0] if path else None
+    files = {key: path.name for key, path in written.items() if path is not None}
+    info = info_document(
+        run_id=name,
+        description=contents.description,
+        dataset=contents.dataset,
+        artifacts={**files, "provenance": PROVENANCE},
+    )
+    if contents.training_box is not None:
+        info["training_box"] = contents.training_box
+    write_document(folder, INFO, info)
+    ended = now()
+    steps = lineage(
+        dataset=contents.dataset,
+        source=contents.source,
+        configs=contents.configs,
+        split=split,
+        weights=weights,
+    )
+    document = {
+        **run,
+        "ended_at": ended,
+        "wall_time_s": _seconds(run.get("started_at"), ended),
+        "seeds": contents.seeds(),
+        "lineage": steps,
+        "request": contents.request,
+        "self_test": make_self_test(load_artifact(folder)) if weights else None,
+        "files": files_of(folder),
+    }
+    write_bytes(folder / PROVENANCE, seal(document))
+
+
+def info_document(
     *,
     run_id: str,
     experiment_name: str | None = None,
@@ -277,27 +403,19 @@ def _info_document(
         "run_id": run_id,
         "experiment_name": experiment_name or run_id,
         "description": description,
-        "created_at": _now(),
+        "created_at": now(),
         "dataset": dataset,
-        "software": _software(),
         "artifacts": {key: file for key, file in (artifacts or {}).items() if file is not None},
     }
 
 
-def _software() -> dict[str, str]:
-    """Versions of what computes the numbers."""
-    versions = {"python": platform.python_version(), "reionemu": __version__}
-    for name in ("numpy", "torch", "h5py"):
-        with suppress(metadata.PackageNotFoundError):
-            versions[name] = metadata.version(name)
-    return versions
-
-
-def _write(folder: Path, name: str, document: Mapping[str, Any]) -> Path:
+def write_document(folder: Path, name: str, document: Mapping[str, Any]) -> Path:
     path = Path(folder) / name
     write_bytes(path, encode(document))
     return path
 
 
-def _now() -> str:
-    return datetime.now(timezone.utc).isoformat()
+def _seconds(start: str | None, end: str) -> float | None:
+    if start is None:
+        return None
+    return (datetime.fromisoformat(end) - datetime.fromisoformat(start)).total_seconds()

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from .choices import EpochsOption, ModelOption, SeedOption, SetOption, SplitOption, training_options
-from .output import JsonOption, print_errors, print_json, progress_line, short
+from .output import JsonOption, print_errors, print_json, progress_line, say, short
 
 
 def train(
@@ -21,16 +21,36 @@ def train(
     epochs: EpochsOption = None,
     settings: SetOption = None,
     description: Annotated[str | None, typer.Option(help="A line about this run.")] = None,
+    resume: Annotated[
+        bool,
+        typer.Option(
+            "--resume", help="Go on with the latest run of this name that was killed or failed."
+        ),
+    ] = False,
     json: JsonOption = False,
 ) -> None:
-    """Train an emulator and save it as an artifact, with its errors on unseen simulations."""
+    """Train an emulator and save it as an artifact, with its errors on unseen simulations.
+
+    The run is recorded as it goes: `reionemu artifact list` shows it, and how far it is.
+    """
     from ..pipeline import train_artifact
 
     options = training_options(model, split, seed, epochs, settings)
     with progress_line() as line:
-        artifact = train_artifact(
-            training_h5, name, out, options, description=description, progress=line
-        )
+        try:
+            artifact = train_artifact(
+                training_h5,
+                name,
+                out,
+                options,
+                description=description,
+                progress=line,
+                resume=resume,
+            )
+        except KeyboardInterrupt:
+            line.close()
+            say("interrupted; the same command with --resume goes on from there")
+            raise typer.Exit(130) from None
     summary, metrics = artifact.results["summary"], artifact.results["metrics"]
     if json:
         print_json({"path": artifact.path, "summary": summary, "metrics": metrics})

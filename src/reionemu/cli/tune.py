@@ -46,7 +46,7 @@ def tune(
     else:
         data = load_data(training_h5)[0]
         parts = split_indices(len(data.X), options.split, options.dataloader.seed)
-        artifact, (_, found) = None, search(data, parts, options)
+        artifact, found = None, search(data, parts, options)
     if json:
         print_json({**found, "path": artifact.path if artifact else None})
         return

@@ -147,6 +147,11 @@ def _stack_kind(module: str, name: str, *, dropout: bool) -> ModelKind:
                 fields=missing,
             )
         measured = StackOptions.dimensions_of(shapes)
+        if not measured:  # and no record is believed about how large a model to build
+            raise RecordError(
+                f"the weights do not belong to a {name}: they are not those of layers called "
+                f"network.0, network.2, ... but {', '.join(map(repr, shapes))[:100]}"
+            )
         for key, value in measured.items():
             if options.get(key, value) != value:
                 raise RecordError(

@@ -90,6 +90,7 @@ def run(
             options.training,
             description=paths.description,
             progress=progress,
+            resume=not fresh,
         )
         summary = artifact.results["summary"]
         say(

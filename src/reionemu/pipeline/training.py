@@ -17,9 +17,12 @@ from torch import nn
 
 from ..artifact.dataset import describe, file_fingerprint
 from ..artifact.jsonio import to_plain
+from ..artifact.lineage import dataset_source
 from ..artifact.placing import artifact_path, prepare_root
 from ..artifact.read import Artifact, load_artifact
-from ..artifact.write import save_record
+from ..artifact.recording import Run, start_run
+from ..artifact.runs import COMPLETED
+from ..artifact.write import Contents
 from ..data.arrays import TrainingSet, load_training_set
 from ..data.dataloaders import loaders_for
 from ..data.normalization import Normalizer
@@ -29,8 +32,6 @@ from ..models.dense import DenseNetwork
 from ..models.emulator import Emulator
 from ..models.registry import build_model, dense_layers
 from ..parameters import ParameterBox
-from ..simio.hdf5 import open_h5
-from ..simio.stamps import read_stamps
 from ..targets import Target
 from ..training.builders import build_optimizer
 from ..training.device import require_available, resolve_device
@@ -60,12 +61,15 @@ def train_artifact(
     *,
     description: str | None = None,
     progress: Progress | None = None,
+    resume: bool = False,
 ) -> Artifact:
     """Train a model on the training arrays of a file and save it, with its held-out errors.
 
     The model is left with the weights that had the lowest validation loss. Errors are measured on
     the part of the split called "test", or without one on "val" (which chose the weights, so that
     they flatter; the record says which it was).
+
+    The run is recorded as it goes (see `start_artifact`), so that it can be watched, and resumed.
 
     Parameters
     ----------
@@ -78,6 +82,9 @@ def train_artifact(
     options : TrainingOptions, optional
     description : str, optional
     progress : callable, optional
+    resume : bool
+        Go on with the latest run of this name that was killed or failed, if there is one with
+        the same options and data.
 
     Returns
     -------
@@ -86,51 +93,87 @@ def train_artifact(
     """
     options = options or TrainingOptions()
     check_feasible(name, root_dir, options)
-    data, fingerprint, stamps = load_data(h5_path)
+    data, fingerprint, source = load_data(h5_path)
     parts = split_indices(len(data.X), options.split, options.dataloader.seed)
-    request = _request(data, options)
-    if options.fit.seed is None:
-        options = replace(options, fit=replace(options.fit, seed=torch.seed() % 2**31))
-    summary: dict[str, Any] = {}
-    if options.tuning is not None:
-        options, summary["tuning"] = search(data, parts, options)
-    if options.kfold is not None:
-        summary["kfold"] = cross_validate(h5_path, data, options, progress)
-    trained = _train(data, parts, options, progress)
-    held_out = "test" if "test" in parts else "val"
-    errors = _assess(trained.model, trained.normalizers, data, parts[held_out])
-    summary |= {
-        "held_out": held_out,
-        "n_samples": {part: len(indices) for part, indices in parts.items()},
-    }
-    box = ParameterBox.around(data.param_names, data.X[parts["train"]])
-    path = save_record(
-        name,
-        root_dir,
-        configs=_configs(stamps, options, trained),
-        results=_results(trained.outcome, summary, errors),
+    contents = Contents(
         dataset={"path": fingerprint["path"], "fingerprint": fingerprint, **describe(data)},
-        normalizers=trained.normalizers,
-        checkpoint=trained.model.state_dict(),
+        source=source,
+        split=parts,
         description=description,
-        extra_info={"training_box": box.to_mapping(), "requested": request},
+        training_box=ParameterBox.around(data.param_names, data.X[parts["train"]]).to_mapping(),
+        request=_request(data, options),
     )
-    return load_artifact(path)
+    contents.update(**_configs(contents, options))
+    with start_run(name, root_dir, contents, resume=resume) as run:
+        options = _searched(data, parts, _seeded(options, run), run)
+        if options.kfold is not None and "kfold" not in _summary(run):
+            _summarize(run, kfold=cross_validate(h5_path, data, options, progress))
+        trained = _train(data, parts, options, progress, run)
+        held_out = "test" if "test" in parts else "val"
+        errors = _assess(trained.model, trained.normalizers, data, parts[held_out])
+        counts = {part: len(indices) for part, indices in parts.items()}
+        summary = {**_summary(run), "held_out": held_out, "n_samples": counts}
+        run.record(
+            **_results(trained.outcome, summary, errors),
+            normalizers=trained.normalizers,
+            checkpoint=trained.model.state_dict(),
+            model_config=trained.record,
+        )
+    return load_artifact(run.path)
 
 
-def _configs(
-    stamps: Mapping[str, Any], options: TrainingOptions, trained: _Trained
-) -> dict[str, Any]:
-    """Arguments of `save_configs`."""
+def _seeded(options: TrainingOptions, run: Run) -> TrainingOptions:
+    """Options with a seed: the one that was asked for, or the run had, or a fresh one."""
+    if options.fit.seed is not None:
+        return options
+    seed = _summary(run).get("seed")
+    if seed is None:
+        seed = torch.seed() % 2**31
+        _summarize(run, seed=seed)
+    seeded = replace(options, fit=replace(options.fit, seed=seed))
+    run.record(fit_config=seeded.fit)
+    return seeded
+
+
+def _searched(
+    data: TrainingSet, parts: Mapping[str, np.ndarray], options: TrainingOptions, run: Run
+) -> TrainingOptions:
+    """Options after the search for better ones, if one is wanted; done once in a run."""
+    if options.tuning is None:
+        return options
+    if "tuning" not in _summary(run):
+        _summarize(run, tuning=search(data, parts, options))
+    options = with_best(options, _summary(run)["tuning"]["best"]["config"])
+    run.record(
+        fit_config=options.fit,
+        dataloader_config=options.dataloader,
+        optimizer_config=vars(options.optimizer),
+    )
+    return options
+
+
+def _summary(run: Run) -> dict[str, Any]:
+    return run.results.get("summary", {})
+
+
+def _summarize(run: Run, **parts: Any) -> None:
+    """Add to the summary on disk, where a run that goes on with this one finds it."""
+    run.record(results_summary={**_summary(run), **parts})
+
+
+def _configs(contents: Contents, options: TrainingOptions) -> dict[str, Any]:
+    """Configurations as `save_artifact` takes them."""
+    stages = (contents.source or {}).get("stages", {})
+    dataset = contents.dataset or {}
     return {
-        "condense_config": stamps.get("condense"),
-        "cl_config": stamps.get("spectra"),
-        "build_config": stamps.get("training_set"),
+        "condense_config": stages.get("condense"),
+        "cl_config": stages.get("spectra"),
+        "build_config": stages.get("training_set"),
         "dataloader_config": options.dataloader,
         "fit_config": options.fit,
         "kfold_config": options.kfold,
-        "model_config": trained.record,
-        "optimizer_config": options.optimizer,
+        "model_config": options.model.record(dataset["n_parameters"], dataset["n_targets"]),
+        "optimizer_config": vars(options.optimizer),
         "tuning_config": vars(options.tuning) if options.tuning else None,
     }
 
@@ -138,10 +181,10 @@ def _configs(
 def _results(
     outcome: FitOutcome, summary: Mapping[str, Any], errors: Mapping[str, Any]
 ) -> dict[str, Any]:
-    """Arguments of `save_results`."""
+    """Results as `save_artifact` takes them."""
     held_out = summary["held_out"]
     return {
-        "summary": {
+        "results_summary": {
             "best_epoch": outcome.best_epoch,
             "best_val_loss": outcome.best_val_loss,
             "epochs_run": len(outcome.history["train_loss"]),
@@ -180,14 +223,15 @@ def up_to_date(
     """The artifact of that name, if it is what `train_artifact` would make of the same data."""
     with contextlib.suppress(ReionemuError, OSError):
         artifact = load_artifact(artifact_path(name, root_dir))
-        if artifact.info.get("requested") == _request(load_training_set(h5_path), options):
+        request = _request(load_training_set(h5_path), options)
+        if artifact.status == COMPLETED and artifact.provenance.get("request") == request:
             return artifact
     return None
 
 
 def search(
     data: TrainingSet, parts: Mapping[str, np.ndarray], options: TrainingOptions
-) -> tuple[TrainingOptions, dict[str, Any]]:
+) -> dict[str, Any]:
     """Search for hyper-parameters with Ray Tune on the training and validation rows.
 
     Parameters
@@ -200,9 +244,7 @@ def search(
 
     Returns
     -------
-    options : TrainingOptions
-        The same with the best trial's model, optimizer, batch size and gradient clipping.
-    summary : dict
+    dict
         "best", the best trial, and "trials", all of them, best first: "config", "val_loss",
         "best_epoch", "epochs".
     """
@@ -246,16 +288,19 @@ def search(
     )
     if not trials:
         raise NoUsableSimulationsError("no trial of the search finished; see Ray's messages")
-    best = trials[0]["config"]
+    return {"best": trials[0], "trials": trials}
+
+
+def with_best(options: TrainingOptions, best: Mapping[str, Any]) -> TrainingOptions:
+    """Options with the model, optimizer, batch size and gradient clipping of a trial's config."""
     model = {key: best[key] for key in ("hidden_dim", "num_hidden_layers", "activation")}
-    tuned = replace(
+    return replace(
         options,
         model=replace(options.model, **model),
         optimizer=OptimizerOptions(best["optimizer"], best["lr"], best["weight_decay"]),
         dataloader=replace(options.dataloader, batch_size=best["batch_size"]),
         fit=replace(options.fit, gradient_clipping=best["gradient_clipping"]),
     )
-    return tuned, {"best": trials[0], "trials": trials}
 
 
 def cross_validate(
@@ -307,6 +352,7 @@ def _train(
     parts: Mapping[str, np.ndarray],
     options: TrainingOptions,
     progress: Progress | None,
+    run: Run,
 ) -> _Trained:
     loaders, normalizers = loaders_for(data.X, data.Y, parts, options.dataloader)
     record = _record(data, options)
@@ -323,6 +369,7 @@ def _train(
         options.fit,
         metrics={"rmse": rmse},
         on_epoch=(lambda epoch, values: progress("training", epoch, epochs)) if progress else None,
+        record=run,
     )
     return _Trained(model.cpu(), record, normalizers, outcome)
 
@@ -384,17 +431,16 @@ def load_data(h5_path: Path) -> tuple[TrainingSet, dict[str, Any], dict[str, Any
                 f"{h5_path}: /training does not state its {name}; build it again with the "
                 "training-set stage"
             )
-    with open_h5(h5_path) as h5:
-        stamps = read_stamps(h5)
-    if stamps and "training_set" not in stamps:
+    source = dataset_source(h5_path)
+    if source["stages"] and "training_set" not in source["stages"]:
         warnings.warn(
             f"{h5_path}: /training is older than the spectra in the same file; run the "
             "training-set stage to train on those",
             ReionemuWarning,
             stacklevel=3,
         )
-        stamps = {}
-    return data, fingerprint, stamps
+        source["stages"] = {}
+    return data, fingerprint, source
 
 
 def _counted(progress: Progress | None, what: str) -> Callable[[int, int], None] | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import math
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import torch
@@ -16,6 +16,7 @@ from ..errors import ConfigError, DatasetError, NonFiniteLossError
 from ..models.mc_dropout_emulator import mc_draws
 from .device import require_available, resolve_device
 from .flat import small_model_settings, zero_gradients
+from .resuming import Recorder, capture, restore
 
 Batches = Iterable[tuple[torch.Tensor, torch.Tensor]]
 Metric = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
@@ -101,6 +102,7 @@ def fit(
     n_mc_samples: int = 100,
     *,
     on_epoch: OnEpoch | None = None,
+    record: Recorder | None = None,
 ) -> History:
     """Train a model.
 
@@ -125,6 +127,10 @@ def fit(
         Number of draws, at least 2.
     on_epoch : callable, optional
         Called after each epoch with its number (from 1) and its entries in the history.
+    record : Recorder, optional
+        Such as `start_artifact` gives: the history goes there as epochs end, and now and then the
+        state of the training. If it goes on with an interrupted run, so does the training, with
+        the model, optimizer and loaders built as they were for that one.
 
     Returns
     -------
@@ -153,6 +159,7 @@ def fit(
         n_mc_samples=n_mc_samples,
         keep_best=keep_best,
         on_epoch=on_epoch,
+        record=record,
     ).history
 
 
@@ -169,6 +176,7 @@ def run_epochs(
     n_mc_samples: int = 100,
     keep_best: bool = True,
     on_epoch: OnEpoch | None = None,
+    record: Recorder | None = None,
 ) -> FitOutcome:
     """Train a model as `fit` does, and tell which epoch was best.
 
@@ -185,51 +193,91 @@ def run_epochs(
         torch.manual_seed(config.seed)
     model.to(device)
 
-    history: History = {"train_loss": [], "val_loss": []}
-    best_loss, best_epoch, best_state = math.inf, None, None
-    patience = config.early_stopping_patience
+    def validate() -> dict[str, float]:
+        if evaluation == "evaluate_metrics":
+            return evaluate_metrics(model, val_loader, loss_fn, device, metrics)
+        return evaluate_mc_metrics(model, val_loader, loss_fn, device, metrics, n_mc_samples)
+
+    progress = _Progress()
+    saved = record.saved_state() if record else None
+    if saved is not None:
+        progress = _Progress(**restore(saved, model, optimizer, train_loader))
     with contextlib.ExitStack() as stack:
         stack.enter_context(small_model_settings(model, optimizer))
-        for epoch in range(1, config.epochs + 1):
-            train_loss = train_one_epoch(
+        while progress.epoch < config.epochs and not progress.is_over(config):
+            loss = train_one_epoch(
                 model, train_loader, optimizer, loss_fn, device, config.gradient_clipping
             )
-            if evaluation == "evaluate_metrics":
-                validation = evaluate_metrics(model, val_loader, loss_fn, device, metrics)
-            else:
-                validation = evaluate_mc_metrics(
-                    model, val_loader, loss_fn, device, metrics, n_mc_samples
-                )
-            values = {"train_loss": train_loss}
-            values |= {f"val_{name}": value for name, value in validation.items()}
+            values = {"train_loss": loss, **{f"val_{k}": v for k, v in validate().items()}}
             if not _finite(values):
                 stack.close()
-                if best_state is not None:
-                    model.load_state_dict(best_state)
-                raise _diverged(values, epoch, history)
-            for name, value in values.items():
-                history.setdefault(name, []).append(value)
-            if values["val_loss"] < best_loss:
-                best_loss, best_epoch = values["val_loss"], epoch
-                if keep_best:
-                    best_state = {k: v.detach().clone() for k, v in model.state_dict().items()}
-            if on_epoch or epoch == 1:
-                # A callback sees model and optimizer as they are documented; and only after a
-                # first epoch is it known which parameters have gradients.
+                progress.leave(model)
+                raise _diverged(values, progress.epoch + 1, progress.history)
+            progress.add(values, model, keep_best)
+            if record:
+                record.log(progress.epoch, values)
+            state_is_due = record is not None and record.state_is_due()
+            if on_epoch or state_is_due or progress.epoch == 1:
+                # Others see model and optimizer as they are documented; and only after a first
+                # epoch is it known which parameters have gradients.
                 stack.close()
                 if on_epoch:
-                    on_epoch(epoch, values)
+                    on_epoch(progress.epoch, values)
+                if record and state_is_due:
+                    record.save_state(*progress.state(model, optimizer, train_loader))
                 stack.enter_context(small_model_settings(model, optimizer))
-            if (
-                patience is not None
-                and best_epoch != epoch
-                and epoch - (best_epoch or 0) >= patience
-            ):
-                break
-    if best_state is not None:
-        model.load_state_dict(best_state)
+    if record:
+        record.save_state(*progress.state(model, optimizer, train_loader))
+    progress.leave(model)
     model.eval()
-    return FitOutcome(history, best_epoch, best_loss, "best" if keep_best else "last")
+    weights = "best" if keep_best else "last"
+    return FitOutcome(progress.history, progress.best_epoch, progress.best_loss, weights)
+
+
+@dataclass
+class _Progress:
+    """How far training has come.
+
+    Attributes
+    ----------
+    epoch : int
+        Epochs done.
+    best_state : dict or None
+        Weights of the best epoch, where they are wanted.
+    """
+
+    epoch: int = 0
+    history: History = field(default_factory=lambda: {"train_loss": [], "val_loss": []})
+    best_loss: float = math.inf
+    best_epoch: int | None = None
+    best_state: dict[str, torch.Tensor] | None = None
+
+    def add(self, values: Mapping[str, float], model: nn.Module, keep_best: bool) -> None:
+        """An epoch is done."""
+        self.epoch += 1
+        for name, value in values.items():
+            self.history.setdefault(name, []).append(value)
+        if values["val_loss"] < self.best_loss:
+            self.best_loss, self.best_epoch = values["val_loss"], self.epoch
+            if keep_best:
+                self.best_state = {k: v.detach().clone() for k, v in model.state_dict().items()}
+
+    def is_over(self, config: FitConfig) -> bool:
+        """Whether patience has run out."""
+        since_best = self.epoch - (self.best_epoch or 0)
+        patience = config.early_stopping_patience
+        return patience is not None and since_best > 0 and since_best >= patience
+
+    def leave(self, model: nn.Module) -> None:
+        """Give the model the best weights, if they were kept."""
+        if self.best_state is not None:
+            model.load_state_dict(self.best_state)
+
+    def state(
+        self, model: nn.Module, optimizer: torch.optim.Optimizer, loader: Batches
+    ) -> tuple[int, dict[str, Any]]:
+        """The epoch, and all that decides how training goes on after it."""
+        return self.epoch, capture(model, optimizer, loader, vars(self))
 
 
 def train_one_epoch(

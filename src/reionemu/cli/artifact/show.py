@@ -1,4 +1,4 @@
-"""reionemu artifact ..."""
+"""reionemu artifact show"""
 
 from __future__ import annotations
 
@@ -7,25 +7,17 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from .output import JsonOption, print_errors, print_json
+from ..output import JsonOption, print_errors, print_json
 
 if TYPE_CHECKING:
-    from ..artifact.read import Artifact
-
-app = typer.Typer(help="Look at saved experiments.", no_args_is_help=True, rich_markup_mode=None)
+    from ...artifact.read import Artifact
 
 
-@app.callback()
-def commands() -> None:
-    """Look at saved experiments."""
-
-
-@app.command()
 def show(
     path: Annotated[Path, typer.Argument(help="Folder of an artifact.")], json: JsonOption = False
 ) -> None:
     """Show what an artifact records."""
-    from ..artifact.read import load_artifact
+    from ...artifact.read import load_artifact
 
     artifact = load_artifact(path)
     if json:

@@ -1,0 +1,14 @@
+"""Names in the record on disk: one place for what writers and readers must agree on."""
+
+from __future__ import annotations
+
+SCHEMA_VERSION = 1
+
+INFO, CONFIGS, RESULTS = "info.json", "configs.json", "results.json"
+PROVENANCE = "provenance.json"
+NORMALIZERS, CHECKPOINT, WEIGHTS = "normalizers.npz", "model.pt", "weights.safetensors"
+
+# Of a run that has not completed:
+JOURNAL, STATE, ALIVE = "history.jsonl", "state.pt", ".alive"
+
+HISTORY, RUNS = ".history", ".runs"

@@ -1,0 +1,388 @@
+"""A run that is recorded as it goes: start_artifact.
+
+While it goes on, its record is `<root>/.runs/<name>/<run id>/`. When it has completed, the record
+moves to `<root>/<name>/` in one step, so that the name always leads to a whole record; a run that
+was killed, or failed, stays where it is, with its history, and can be resumed.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import time
+import traceback
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Any
+
+from ..config import require_int
+from ..errors import RecordError
+from ..files import write_bytes
+from .journal import as_history
+from .jsonio import read_json, to_plain
+from .layout import CONFIGS, INFO, PROVENANCE, RESULTS
+from .lineage import Split, lineage
+from .placing import artifact_path, prepare_root
+from .provenance import files_of, now, seal
+from .run_folder import RunFolder
+from .runs import FAILED, INTERRUPTED, RUNNING, claim, remove_completed
+from .write import (
+    CONFIG_ARGUMENTS,
+    Contents,
+    info_document,
+    new_run,
+    save_configs,
+    save_record,
+    save_results,
+    write_document,
+)
+
+if TYPE_CHECKING:
+    from ..data.normalization import Normalizer
+
+
+def start_artifact(
+    name: str,
+    root_dir: Path,
+    *,
+    dataset_path: Path | None = None,
+    condense_config: Any = None,
+    cl_config: Any = None,
+    build_config: Any = None,
+    dataloader_config: Any = None,
+    fit_config: Any = None,
+    kfold_config: Any = None,
+    model_config: Mapping[str, Any] | None = None,
+    optimizer_config: Mapping[str, Any] | None = None,
+    tuning_config: Mapping[str, Any] | None = None,
+    split: Split | None = None,
+    description: str | None = None,
+    resume: bool = False,
+    state_seconds: float = 10.0,
+) -> Run:
+    """Begin a record that is written as the run goes; use it as a context manager.
+
+    ::
+
+        with start_artifact("name", root, dataset_path=h5, fit_config=config) as run:
+            history = fit(model, ..., config, record=run)
+            run.record(checkpoint=model.state_dict(), normalizers=normalizers, metrics={...})
+
+    When the block ends, the record is complete and at `<root_dir>/<name>`; an earlier one of the
+    name moves to the history. If the block raises, the record says so, with the traceback, and an
+    earlier record of the name stays where it was.
+
+    Parameters
+    ----------
+    name, root_dir, dataset_path, *_config, description
+        As in `save_artifact`.
+    split : mapping, optional
+        For the record: the fractions that `make_dataloaders` was given, or the rows of each part.
+    resume : bool
+        Go on with the latest run of this name that was killed or failed, if there is one with
+        the same configurations and data. If those differ, a warning says in what.
+    state_seconds : float
+        `fit(record=run)` saves what is needed to resume when this much time has passed; 0 for
+        every epoch.
+
+    Returns
+    -------
+    Run
+
+    Raises
+    ------
+    RecordError (ValueError)
+        For an impossible name.
+    FileNotFoundError, DatasetError, UnrecordableError
+        As in `save_artifact`.
+    """
+    contents = Contents()
+    if dataset_path is not None:
+        contents.describe(dataset_path)
+    contents.update(
+        condense_config=condense_config,
+        cl_config=cl_config,
+        build_config=build_config,
+        dataloader_config=dataloader_config,
+        fit_config=fit_config,
+        kfold_config=kfold_config,
+        model_config=model_config,
+        optimizer_config=optimizer_config,
+        tuning_config=tuning_config,
+        split=split,
+        description=description,
+    )
+    return start_run(name, root_dir, contents, resume=resume, state_seconds=state_seconds)
+
+
+def start_run(
+    name: str,
+    root_dir: Path,
+    contents: Contents,
+    *,
+    resume: bool = False,
+    state_seconds: float = 10.0,
+) -> Run:
+    """`start_artifact` in terms of the record's contents.
+
+    Two runs are the same, and one can go on where the other stopped, if their `contents.request`
+    is; where there is none, their configurations and data are taken for it.
+    """
+    prepare_root(artifact_path(name, root_dir))
+    root = Path(root_dir).expanduser().absolute()
+    if contents.request is None:
+        data = (contents.dataset or {}).get("content_sha256")
+        contents.request = {"configs": contents.configs, "content_sha256": data}
+    contents.request = to_plain(contents.request, "request")
+    remove_completed(name, root)
+    claimed = claim(name, root, contents.request) if resume else None
+    if claimed is None:
+        return _begin(name, root, contents, state_seconds)
+    return _go_on(name, root, contents, state_seconds, claimed)
+
+
+def _begin(name: str, root: Path, contents: Contents, state_seconds: float) -> Run:
+    """A new run."""
+    run = new_run(started_at=now())
+    run["sessions"] = [_session(run, 0)]
+    files = {"configs": CONFIGS, "results": RESULTS, "provenance": PROVENANCE}
+    info = info_document(
+        run_id=name, description=contents.description, dataset=contents.dataset, artifacts=files
+    )
+
+    def fill(folder: Path) -> None:
+        save_configs(folder, **contents.configs)
+        save_results(folder, **contents.results, status=RUNNING)
+        write_document(folder, INFO, info)
+        _write_provenance(folder, run, contents)
+
+    folder = RunFolder.create(root, name, run["run"], fill)
+    return Run(name, root, contents, folder, run, state_seconds)
+
+
+def _go_on(name: str, root: Path, contents: Contents, state_seconds: float, claimed: Path) -> Run:
+    """A run that goes on where a dead one stopped, in its folder."""
+    provenance = read_json(claimed / PROVENANCE)
+    contents.configs = _arguments(read_json(claimed / CONFIGS))
+    results = read_json(claimed / RESULTS)
+    parts = ("summary", "metrics", "dataset_prep_stats")
+    contents.results = {key: results[key] for key in parts if results.get(key)}
+    folder, saved, journal = RunFolder.take_over(claimed)
+    run = new_run(started_at=provenance.get("started_at"))
+    run["run"] = claimed.name
+    before = provenance.get("sessions") or []
+    run["sessions"] = [*before, _session(run, saved["epoch"] if saved else 0)]
+    save_results(claimed, **contents.results, status=RUNNING)
+    _write_provenance(claimed, run, contents)
+    return Run(name, root, contents, folder, run, state_seconds, saved or {"epoch": 0}, journal)
+
+
+class Run:
+    """A run that is being recorded; made by `start_artifact`.
+
+    Attributes
+    ----------
+    name : str
+    path : Path
+        Where the record is: in `.runs`, and once it is complete at its name.
+    resumed : bool
+        Whether this goes on with an earlier run.
+    history : dict of list
+        What has been logged, by name.
+    results : dict
+        "summary", "metrics" and "dataset_prep_stats" recorded so far, by this run or by the one
+        that it goes on with.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        root: Path,
+        contents: Contents,
+        folder: RunFolder,
+        run: dict[str, Any],
+        state_seconds: float,
+        saved: Mapping[str, Any] | None = None,
+        journal: Sequence[Mapping[str, Any]] = (),
+    ) -> None:
+        self.name = name
+        self.path = folder.path
+        self.resumed = saved is not None
+        self.history = as_history(journal)
+        self._root, self._contents, self._folder, self._run = root, contents, folder, run
+        self._state: dict[str, Any] | None = (saved or {}).get("state")
+        self._epoch: int = (saved or {}).get("epoch", 0)
+        self._state_seconds, self._state_at = state_seconds, time.monotonic()
+        self._is_open = True
+
+    @property
+    def results(self) -> dict[str, Any]:
+        """What has been recorded of the outcome so far."""
+        return self._contents.results
+
+    def __enter__(self) -> Run:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if not self._is_open:
+            return
+        if error is None:
+            self.finish()
+        elif isinstance(error, Exception):
+            self.fail(error)
+        else:
+            self._close(INTERRUPTED, None)
+
+    def log(self, epoch: int, values: Mapping[str, float]) -> None:
+        """Record what an epoch came to; usable as `fit(on_epoch=run.log)`.
+
+        Parameters
+        ----------
+        epoch : int
+            From 1, never smaller than the last one.
+        values : mapping of str to float
+            NaN and infinity are kept.
+        """
+        self._require_open()
+        require_int("log", "epoch", epoch, minimum=max(self._epoch, 1))
+        plain = {str(key): float(value) for key, value in values.items()}
+        self._folder.append({"epoch": int(epoch), **plain})
+        self._epoch = int(epoch)
+        for key, value in plain.items():
+            self.history.setdefault(key, []).append(value)
+
+    def record(
+        self,
+        *,
+        checkpoint: Any = None,
+        normalizers: Mapping[str, Normalizer | None] | None = None,
+        metrics: Mapping[str, Any] | None = None,
+        results_summary: Mapping[str, Any] | None = None,
+        **more: Any,
+    ) -> None:
+        """Say what came of the run: any argument of `save_artifact` but the dataset.
+
+        May be called more than once; what is said later counts. Metrics, summary and
+        configurations are on disk when this returns, the rest when the run ends.
+
+        Raises
+        ------
+        ConfigError (ValueError)
+            For an argument that there is not.
+        UnrecordableError (TypeError)
+            For a value JSON cannot hold.
+        """
+        self._require_open()
+        results = {"metrics": metrics, "results_summary": results_summary}
+        to_plain({k: v for k, v in results.items() if v is not None})
+        to_plain({k: v for k, v in more.items() if k in CONFIG_ARGUMENTS})
+        self._contents.update(checkpoint=checkpoint, normalizers=normalizers, **results, **more)
+        self._folder.require_ours()
+        if any(name in CONFIG_ARGUMENTS for name in more):
+            save_configs(self.path, **self._contents.configs)
+        save_results(self.path, **self._contents.results, status=RUNNING)
+
+    def state_is_due(self) -> bool:
+        """Whether it is time to save a state again."""
+        return time.monotonic() - self._state_at >= self._state_seconds
+
+    def save_state(self, epoch: int, state: Mapping[str, Any]) -> None:
+        """Keep what is needed to go on after an epoch (tensors, numbers, texts, containers)."""
+        self._require_open()
+        self._folder.save_state(epoch, state)
+        self._state_at = time.monotonic()
+
+    def saved_state(self) -> dict[str, Any] | None:
+        """The state to go on from, or None if the run starts from the beginning."""
+        return self._state
+
+    def finish(self) -> Path:
+        """Complete the record and move it to its name; the path is returned."""
+        self._require_open()
+        self._folder.require_ours()
+        self._contents.results.setdefault("history", self.history)
+        try:
+            final = save_record(self.name, self._root, self._contents, self._run)
+        except Exception as error:
+            self.fail(error)
+            raise
+        self._is_open = False
+        self._folder.discard()
+        self.path = final
+        return final
+
+    def fail(self, error: BaseException) -> None:
+        """End the run as failed; the record keeps the traceback."""
+        trace = traceback.format_exception(type(error), error, error.__traceback__)
+        self._close(
+            FAILED,
+            {
+                "type": type(error).__name__,
+                "message": str(error),
+                "traceback": "".join(trace),
+            },
+        )
+
+    def _close(self, status: str, error: Mapping[str, Any] | None) -> None:
+        """End the run unfinished. What raised is more important than a failure in here."""
+        results = {"history": self.history, **self._contents.results}
+        with contextlib.suppress(OSError, RecordError):
+            self._folder.require_ours()
+            save_results(self.path, **results, status=status, error=error)
+            _write_provenance(self.path, self._run, self._contents, has_ended=True)
+        self._is_open = False
+        self._folder.close()
+
+    def _require_open(self) -> None:
+        if not self._is_open:
+            raise RecordError(f"the run {self.name!r} has ended; start another")
+
+
+def _write_provenance(
+    folder: Path, run: Mapping[str, Any], contents: Contents, *, has_ended: bool = False
+) -> None:
+    """What made an unfinished run; its files change, and are listed only when it has ended."""
+    steps = lineage(
+        dataset=contents.dataset,
+        source=contents.source,
+        configs=contents.configs,
+        split=contents.split_record(),
+        weights=None,
+    )
+    document = {
+        **run,
+        "ended_at": now() if has_ended else None,
+        "wall_time_s": None,
+        "seeds": contents.seeds(),
+        "lineage": steps,
+        "request": contents.request,
+        "self_test": None,
+        "files": files_of(folder) if has_ended else {},
+    }
+    write_bytes(folder / PROVENANCE, seal(document))
+
+
+def _session(run: Mapping[str, Any], from_epoch: int) -> dict[str, Any]:
+    """What provenance.json says of a process that works on a run."""
+    return {"started_at": now(), "host": run["platform"]["host"], "from_epoch": from_epoch}
+
+
+def _arguments(configs: Mapping[str, Any]) -> dict[str, Any]:
+    """Arguments of `save_configs` from what it wrote."""
+    prepared = configs.get("dataset_prep") or {}
+    return {
+        "condense_config": prepared.get("condense"),
+        "cl_config": prepared.get("cl"),
+        "build_config": prepared.get("build_xy"),
+        "dataloader_config": (configs.get("data_loading") or {}).get("dataloader"),
+        "fit_config": configs.get("training"),
+        "kfold_config": configs.get("kfold"),
+        "model_config": configs.get("model"),
+        "optimizer_config": configs.get("optimizer"),
+        "tuning_config": configs.get("tuning"),
+    }

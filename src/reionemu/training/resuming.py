@@ -1,0 +1,105 @@
+"""Everything that decides how training goes on: what `fit` saves, and restores, to be resumed.
+
+Resumed on a CPU, training comes to the same numbers as without the interruption, bit for bit.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Mapping
+from typing import Any, Protocol
+
+import numpy as np
+import torch
+from torch import nn
+
+from ..errors import RecordError
+
+
+class Recorder(Protocol):
+    """Where `fit` records its history and states; `reionemu.start_artifact` gives one."""
+
+    def log(self, epoch: int, values: Mapping[str, float]) -> None:
+        """Record what an epoch (from 1) came to."""
+
+    def state_is_due(self) -> bool:
+        """Whether a state should be saved after this epoch."""
+
+    def save_state(self, epoch: int, state: Mapping[str, Any]) -> None:
+        """Keep a state of tensors, numbers, texts and containers of them."""
+
+    def saved_state(self) -> Mapping[str, Any] | None:
+        """The last state kept by an earlier run that is to go on, or None."""
+
+
+def capture(
+    model: nn.Module, optimizer: torch.optim.Optimizer, loader: Any, progress: Mapping[str, Any]
+) -> dict[str, Any]:
+    """The state of a training run between two epochs.
+
+    Parameters
+    ----------
+    progress : mapping
+        What the loop itself remembers.
+    """
+    return {
+        "model": dict(model.state_dict()),
+        "optimizer": optimizer.state_dict(),
+        "random": _random_state(loader),
+        "progress": dict(progress),
+    }
+
+
+def restore(
+    state: Mapping[str, Any], model: nn.Module, optimizer: torch.optim.Optimizer, loader: Any
+) -> dict[str, Any]:
+    """Put a captured state back, and return the loop's own part of it.
+
+    Raises
+    ------
+    RecordError (ValueError)
+        If the state is not one of this model and optimizer.
+    """
+    try:
+        model.load_state_dict(state["model"])
+        optimizer.load_state_dict(state["optimizer"])
+        _restore_random(state["random"], loader)
+        return dict(state["progress"])
+    except (KeyError, TypeError, ValueError, RuntimeError) as error:
+        raise RecordError(
+            f"the saved state does not belong to this model and optimizer: {error}. Build them as "
+            "in the run that is to go on, or start without resuming"
+        ) from None
+
+
+def _random_state(loader: Any) -> dict[str, Any]:
+    version, words, gauss = random.getstate()
+    name, keys, position, has_gauss, cached = np.random.get_state(legacy=True)
+    generators = [g.get_state() for g in _generators(loader)]
+    return {
+        "torch": torch.get_rng_state(),
+        "cuda": torch.cuda.get_rng_state_all() if torch.cuda.is_available() else [],
+        "python": [version, list(words), gauss],
+        "numpy": [name, torch.from_numpy(np.array(keys, np.int64)), position, has_gauss, cached],
+        "loader": generators,
+    }
+
+
+def _restore_random(state: Mapping[str, Any], loader: Any) -> None:
+    torch.set_rng_state(state["torch"])
+    if torch.cuda.is_available() and len(state["cuda"]) == torch.cuda.device_count():
+        torch.cuda.set_rng_state_all(state["cuda"])
+    version, words, gauss = state["python"]
+    random.setstate((version, tuple(words), gauss))
+    name, keys, position, has_gauss, cached = state["numpy"]
+    np.random.set_state((name, keys.numpy().astype(np.uint32), position, has_gauss, cached))
+    for generator, saved in zip(_generators(loader), state["loader"], strict=True):
+        generator.set_state(saved)
+
+
+def _generators(loader: Any) -> list[torch.Generator]:
+    """Generators of its own that a loader draws from."""
+    owners = (loader, getattr(loader, "sampler", None))
+    found = [getattr(owner, "generator", None) for owner in owners]
+    unique = {id(g): g for g in found if isinstance(g, torch.Generator)}
+    return list(unique.values())
