@@ -6,9 +6,10 @@ BIN    := $(VENV)/bin
 PEER   := .peer-venv
 PIP    := -m pip --disable-pip-version-check install --quiet
 READY  := $(VENV)/.ready
+EXTRAS := $(VENV)/.ready-extras
 export REIONEMU_PEER_PYTHON ?= $(PEER)/bin/python
 
-.PHONY: help setup demo test test-all lint format bench bench-suite peer-venv clean
+.PHONY: help setup demo test test-all lint format bench bench-catalogue bench-suite peer-venv clean
 
 help:
 	@echo "make demo         set up, then run the example from raw simulations to a prediction"
@@ -16,6 +17,7 @@ help:
 	@echo "make test-all     the slow tests and the comparison with the published package too"
 	@echo "make lint         ruff and mypy"
 	@echo "make bench        speed against the published package, as ratios"
+	@echo "make bench-catalogue  listing 10,000 artifacts"
 	@echo "make bench-suite  the same for 1000 simulations of 1024 x 1024 (30 GB of disk, about 10 minutes)"
 
 setup: $(READY)
@@ -37,8 +39,13 @@ demo: $(READY)
 test: $(READY)
 	@$(BIN)/python -m pytest --numprocesses 2
 
-test-all: $(READY) peer-venv
+test-all: $(READY) $(EXTRAS) peer-venv
 	@$(BIN)/python -m pytest --numprocesses 2 -m ""
+
+# What only the export to MLflow needs, and so only its tests.
+$(EXTRAS): $(READY)
+	@$(BIN)/python $(PIP) --constraint constraints.txt --editable ".[dev,mlflow]"
+	@touch $@
 
 lint: $(READY)
 	@$(BIN)/ruff check .
@@ -60,6 +67,9 @@ $(PEER)/.ready: constraints.txt
 
 bench: $(READY) peer-venv
 	@$(BIN)/python benchmarks/run.py
+
+bench-catalogue: $(READY)
+	@$(BIN)/python benchmarks/catalogue.py
 
 bench-suite: $(READY) peer-venv
 	@$(BIN)/python benchmarks/suite.py

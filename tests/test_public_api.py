@@ -43,6 +43,7 @@ OURS = [
     "export_artifact",
     "import_artifact",
     "load_artifact",
+    "start_artifact",
 ]
 
 ALSO = {

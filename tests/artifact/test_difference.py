@@ -295,7 +295,6 @@ def test_side_by_side_is_what_differs_and_all_metrics(three):
         "kfold.k": ("configs", (None, 5, 5)),
         "model.h": ("configs", (8, 9, 10)),
         "dataset.ell": ("dataset", ([1.0, 2.0], [1.0, 3.0], [1.0, 4.0])),
-        "seeds.fit": ("environment", (0, 1, 2)),
         "metrics.loss": ("metrics", (0.5, 0.5, 0.5)),
     }
     assert next(row.present for row in three.compare().rows) == (False, True, True)

@@ -218,6 +218,16 @@ def test_a_checksum_may_say_more_in_a_later_release(record: Path, reseal: Callab
     assert ("error", "model.pt", "is not the file that was saved: it has changed") in found(record)
 
 
+def test_checksums_count_also_where_the_end_of_the_run_is_not_known(
+    record: Path, reseal: Callable
+) -> None:
+    reseal(record, lambda found: found.update(ended_at=None))
+    assert found(record) == []
+    with open(record / "results.json", "ab") as file:
+        file.write(b" ")
+    assert [where for _, where, _ in found(record)] == ["results.json"]
+
+
 # Documents, with checksums that fit
 
 
@@ -322,7 +332,14 @@ def test_a_checkpoint_with_other_weights(record: Path, reseal: Callable) -> None
 
 
 @pytest.mark.parametrize(
-    "change", [lambda x: x.pop("w"), lambda x: x.update(w=x["w"][:1]), lambda x: x.update(v=x["w"])]
+    "change",
+    [
+        lambda x: x.pop("w"),
+        lambda x: x.update(v=x["w"]),
+        lambda x: x.update(w=x["w"][:1]),
+        lambda x: x.update(w=x["w"].double()),
+        lambda x: x.update(w=2 * x["w"]),
+    ],
 )
 def test_a_checkpoint_with_other_tensors(
     tmp_path: Path, reseal: Callable, change: Callable
@@ -385,6 +402,37 @@ def test_configs_that_contradict_the_model(save: Callable, four_param: torch.nn.
     ((level, where, message),) = found(save(four_param, model_config=model))
     assert (level, where) == ("warning", "model")
     assert "configs.json has model.hidden_dim = 7, but the model that was saved had 6" in message
+
+
+def rewrite_metadata(path: Path, change: Callable[[dict], object]) -> None:
+    """Change what weights.safetensors says of its model, and nothing else."""
+    content = path.read_bytes()
+    size = int.from_bytes(content[:8], "little")
+    header = json.loads(content[8 : 8 + size])
+    document = json.loads(header["__metadata__"]["reionemu"])
+    change(document)
+    header["__metadata__"]["reionemu"] = json.dumps(document)
+    encoded = json.dumps(header).encode()
+    encoded += b" " * (-len(encoded) % 8)
+    path.write_bytes(len(encoded).to_bytes(8, "little") + encoded + content[8 + size :])
+
+
+@pytest.mark.parametrize(
+    ("change", "level", "message"),
+    [
+        ({"version": 3}, "note", "version: is 3, of a newer release; this one knows 1"),
+        ({"version": "1"}, "error", "version: must be a whole number >= 1, not '1'"),
+        ({"model": []}, "error", "model: must be an object; it is []"),
+        ({"new": 1}, "note", "new: is kept, but not understood: written by a newer release?"),
+    ],
+)
+def test_what_weights_say_of_their_model(
+    record: Path, reseal: Callable, change: dict, level: str, message: str
+) -> None:
+    rewrite_metadata(record / "weights.safetensors", lambda document: document.update(change))
+    reseal(record)
+    assert (level, "weights.safetensors", message) in found(record)
+    assert verify_artifact(record).ok is (level == "note")
 
 
 # The split
@@ -545,6 +593,22 @@ def test_a_run_that_goes_on_and_one_that_was_killed(tmp_path: Path, dataset: Pat
         assert result.findings == (Finding("note", "provenance.json", message),)
     edit(tmp_path / "killed" / "results.json", lambda results: results.update(status="completed"))
     assert ("error", "provenance.json", message) in found(tmp_path / "killed")
+
+
+def test_a_line_of_the_history_that_is_lost(tmp_path: Path) -> None:
+    with reionemu.start_artifact("run", tmp_path / "root") as run:
+        for epoch in range(1, 5):
+            run.log(epoch, {"loss": 1.0})
+        shutil.copytree(run.path, tmp_path / "killed")
+    path = tmp_path / "killed" / "history.jsonl"
+    lines = path.read_bytes().splitlines(keepends=True)
+    path.write_bytes(b"".join(lines)[:-5])
+    assert len(found(path.parent)) == 1
+    for bad in (b"{\n", b"[1]\n", b"\n", b'{"epoch": "2"}\n'):
+        path.write_bytes(b"".join([lines[0], bad, *lines[2:]]))
+        message = "line 2 of 4 cannot be read; it and what follows are left out"
+        assert found(path.parent)[0] == ("warning", "history.jsonl", message)
+        assert verify_artifact(path.parent).ok
 
 
 @pytest.mark.parametrize("error", [RuntimeError, KeyboardInterrupt])

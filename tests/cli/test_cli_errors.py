@@ -83,7 +83,8 @@ def test_one_line(arguments, message, reionemu, condensed_h5, tmp_path, monkeypa
     assert "Traceback" not in outcome.err
     left = {path.name for path in tmp_path.iterdir() if not path.name.endswith(".lock")}
     assert left - before <= {"a"}
-    assert not list((tmp_path / "a").rglob("*.json")) if (tmp_path / "a").exists() else True
+    records = [path.parent for path in (tmp_path / "a").rglob("info.json")]
+    assert all(".runs" in record.parts for record in records)  # a run that failed says how
 
 
 def test_nothing_usable_is_a_failure(reionemu, tmp_path):

@@ -35,7 +35,11 @@ def check_complete(path: Path) -> int:
 
 def check_dead(path: Path) -> int:
     """How many epochs of a killed run can be read."""
-    artifact = reionemu.load_artifact(path)
+    deadline = time.monotonic() + 5
+    while (artifact := reionemu.load_artifact(path)).status == "running":
+        # A child of the killed process (git, say) may outlive it by an instant, with its lock.
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
     assert artifact.status == "interrupted"
     assert verify_artifact(path).ok
     history = artifact.results["history"].get("train_loss", [])

@@ -11,7 +11,7 @@ FEATURES: dict[str, tuple[str, str]] = {
     ),
     "status": (
         "a killed run is told from a running one",
-        "the status the tool gives while a run is going on, and after it was killed; yes: they differ",
+        "the status the tool gives while a run goes on, and after it was killed; yes: they differ",
     ),
     "together": (
         "many processes write one root at once",
@@ -56,8 +56,8 @@ FEATURES: dict[str, tuple[str, str]] = {
     ),
     "compare": (
         "runs are filtered offline, by config and metric",
-        "5 runs; those with lr > 0.025 and the final train_loss < 0.095 are asked for; partly: they "
-        "can be listed side by side, but not filtered",
+        "5 runs; those with lr > 0.025 and a final train_loss < 0.095 are asked for; partly: they "
+        "can be listed side by side, or filtered by one of the two",
     ),
     "listing": (
         "time to list 1000 runs",

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -17,7 +16,6 @@ from common import (
     Tracker,
     config_of,
     epoch_of,
-    find,
     main,
     sha256,
     sqlite_rows,
@@ -124,9 +122,13 @@ class Aim(Tracker):
         return sorted(key for key, value in run["__system_params"].items() if value)
 
     def plain(self, root: Path) -> tuple[Record, str]:
-        names = [row[0] for row in sqlite_rows(root / ".aim/run_metadata.sqlite", "select name from run")]
+        names = [
+            row[0] for row in sqlite_rows(root / ".aim/run_metadata.sqlite", "select name from run")
+        ]
         (weights,) = root.glob("artifacts/*/weights.bin")
-        return Record(names[0], {}, {}, sha256(weights.read_bytes())), "the rest is in RocksDB stores"
+        return Record(
+            names[0], {}, {}, sha256(weights.read_bytes())
+        ), "the rest is in RocksDB stores"
 
     def compare(self, root: Path) -> list[str]:
         from aim import Repo
@@ -156,7 +158,9 @@ class Aim(Tracker):
 
     def probe_data_hash(self, work: Path) -> Outcome:
         types = self.ask("object_types", self.fresh(work))
-        return Outcome(NO, f"objects of aim.sdk.objects: {', '.join(types)}; none is a hashed array")
+        return Outcome(
+            NO, f"objects of aim.sdk.objects: {', '.join(types)}; none is a hashed array"
+        )
 
     def object_types(self, root: Path) -> list[str]:
         import aim.sdk.objects as objects
@@ -165,7 +169,9 @@ class Aim(Tracker):
 
     def probe_lineage(self, work: Path) -> Outcome:
         types = self.ask("object_types", self.fresh(work))
-        text = "no type for a data set or a step in aim.sdk.objects; values the caller logs are kept"
+        text = (
+            "no type for a data set or a step in aim.sdk.objects; values the caller logs are kept"
+        )
         return Outcome(NO if any("Data" in name for name in types) else PARTLY, text)
 
     def _commands(self, words: str, work: Path) -> list[str]:
@@ -212,7 +218,9 @@ class Aim(Tracker):
     def probe_schema(self, work: Path) -> Outcome:
         root = self.fresh(work)
         version = (root / ".aim" / "VERSION").read_text().strip()
-        return Outcome(PARTLY, f".aim/VERSION is {version}; the keys in the stores are undocumented")
+        return Outcome(
+            PARTLY, f".aim/VERSION is {version}; the keys in the stores are undocumented"
+        )
 
 
 if __name__ == "__main__":

@@ -5,7 +5,6 @@ from __future__ import annotations
 import csv
 import io
 import json
-import os
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -17,8 +16,8 @@ from common import (
     NO,
     PARTLY,
     YES,
-    Failure,
     Outcome,
+    ProbeError,
     Record,
     Tracker,
     config_of,
@@ -124,7 +123,9 @@ class DVC(Tracker):
             "open('metrics.json', 'w').write('{\"loss\": %s}' % lr)\n"
         )
         (root / "train.py").write_text(stage)
-        words = "stage add --name train --deps raw.bin --deps train.py --params lr --outs weights.bin"
+        words = (
+            "stage add --name train --deps raw.bin --deps train.py --params lr --outs weights.bin"
+        )
         command = [*words.split(), "--metrics-no-cache", "metrics.json", "python3 train.py"]
         self.tool("dvc", "add", "--quiet", "raw.bin", cwd=root)
         self.tool("dvc", *command, cwd=root)
@@ -183,7 +184,9 @@ class DVC(Tracker):
         rows = [row for row in csv.DictReader(io.StringIO(shown)) if row["Experiment"][:3] == "run"]
         helped = self.tool("dvc", "exp", "show", "--help", cwd=root).stdout
         options = [word for word in ("--filter", "--where", "--query") if word in helped]
-        text = f"`dvc exp show --sort-by`: {len(rows)} runs side by side; options to filter: {options}"
+        text = (
+            f"`dvc exp show --sort-by`: {len(rows)} runs side by side; options to filter: {options}"
+        )
         return Outcome(YES if options else PARTLY if len(rows) == 5 else NO, text)
 
     def probe_listing(self, work: Path, runs: int) -> Outcome:
@@ -207,7 +210,9 @@ class DVC(Tracker):
             (root / "data.bin").write_bytes(content)
             self.tool("dvc", "add", "--quiet", "data.bin", cwd=root)
             found.append(self.ask("pointer", root))
-        return Outcome(YES if found[0] != found[1] else NO, f"dvc add: MD5 {found[0]}, then {found[1]}")
+        return Outcome(
+            YES if found[0] != found[1] else NO, f"dvc add: MD5 {found[0]}, then {found[1]}"
+        )
 
     def pointer(self, root: Path) -> str:
         return self._yaml((root / "data.bin.dvc").read_text())["outs"][0]["md5"]
@@ -218,7 +223,9 @@ class DVC(Tracker):
         lock = self.ask("lock", root)
         stage = lock["stages"]["train"]
         deps, outs = ([e["path"] for e in stage[key]] for key in ("deps", "outs"))
-        text = f"dvc.lock: {deps} -> {outs} with hashes and params; rows only as a file of the caller"
+        text = (
+            f"dvc.lock: {deps} -> {outs} with hashes and params; rows only as a file of the caller"
+        )
         return Outcome(PARTLY if "weights.bin" in outs else NO, text)
 
     def lock(self, root: Path) -> dict[str, Any]:
@@ -242,7 +249,7 @@ class DVC(Tracker):
         for words in ("exp show --json", "params diff", "status", "metrics show"):
             self.tool("dvc", *words.split(), cwd=root, check=False)
         ran = bool(list(root.rglob("RAN")))
-        text = "a planted YAML tag and pickle ran nothing in exp show, params diff, status, metrics show"
+        text = "a planted YAML tag and pickle ran nothing in exp show, params diff, status, metrics"
         return Outcome(NO if ran else YES, text)
 
     def half(self, root: Path) -> int:
@@ -286,7 +293,7 @@ def values_of(table: str) -> list[float]:
     try:
         return [float(row[1]) for row in rows]
     except (IndexError, ValueError) as error:
-        raise Failure(f"a torn table: {rows[-1]}") from error
+        raise ProbeError(f"a torn table: {rows[-1]}") from error
 
 
 if __name__ == "__main__":

@@ -9,7 +9,6 @@ from typing import Any
 
 from common import (
     EPOCHS,
-    LR,
     NA,
     NO,
     PARTLY,
@@ -109,9 +108,15 @@ class Hub(Tracker):
         begin, end = json.loads(content[8 : 8 + length])["weights"]["data_offsets"]
         weights = content[8 + length :][begin:end]
         lines = (folder / "README.md").read_text().splitlines()
-        values = [float(line.split()[-1]) for line in lines if line.strip().startswith("value:")]
+        values = [
+            float(line.split()[-1].strip("."))
+            for line in lines
+            if line.strip().startswith("value:")
+        ]
         config = json.loads((folder / "config.json").read_text())
-        return Record("", config, {"train_loss": values[::2]}, sha256(weights)), "JSON, YAML, safetensors"
+        return Record(
+            "", config, {"train_loss": values[::2]}, sha256(weights)
+        ), "JSON, YAML, safetensors"
 
     def _commands(self, words: str, work: Path) -> list[str]:
         return self.commands_with(words, ("hf", "--help"), cwd=work)
@@ -125,7 +130,9 @@ class Hub(Tracker):
 
     def probe_data_hash(self, work: Path) -> Outcome:
         fields = self.ask("card_fields", self.fresh(work))
-        text = f"the card names datasets by id and revision: {', '.join(fields)}; no hash of content"
+        text = (
+            f"the card names datasets by id and revision: {', '.join(fields)}; no hash of content"
+        )
         return Outcome(NO, text)
 
     def card_fields(self, root: Path) -> list[str]:
@@ -133,7 +140,10 @@ class Hub(Tracker):
 
         from huggingface_hub import EvalResult, ModelCardData
 
-        names = {**inspect.signature(ModelCardData).parameters, **inspect.signature(EvalResult).parameters}
+        names = {
+            **inspect.signature(ModelCardData).parameters,
+            **inspect.signature(EvalResult).parameters,
+        }
         return sorted(name for name in names if "dataset" in name)
 
     def probe_lineage(self, work: Path) -> Outcome:
@@ -162,7 +172,9 @@ class Hub(Tracker):
         except Exception as error:
             said = f"refused: {error}"[:60]
         ran = bool(list(root.rglob("RAN")))
-        return Outcome(NO if ran else YES, f"safetensors, JSON and safe YAML; a planted tag was {said}")
+        return Outcome(
+            NO if ran else YES, f"safetensors, JSON and safe YAML; a planted tag was {said}"
+        )
 
     def probe_resume(self, work: Path) -> Outcome:
         return Outcome(NA, "weights are kept, training is not what it is for")
@@ -172,7 +184,9 @@ class Hub(Tracker):
         self.save(root, "schema")
         header = (root / "schema" / "model.safetensors").read_bytes()[8:80]
         keys = sorted(json.loads((root / "schema" / "config.json").read_text()))
-        text = f"safetensors is documented, header {header[:40]!r} has no version; config.json: {keys}"
+        text = (
+            f"safetensors is documented, header {header[:40]!r} has no version; config.json: {keys}"
+        )
         return Outcome(PARTLY, text)
 
 

@@ -1,4 +1,4 @@
-"""The published package of the same name: one folder of JSON and PyTorch files, written at the end."""
+"""The published package of the same name: a folder of JSON and PyTorch files, saved at the end."""
 
 from __future__ import annotations
 
@@ -27,6 +27,7 @@ from common import (
 def save(root: Path, name: str, lr: float, history: dict[str, list[float]], **more: Any) -> Any:
     import numpy as np
     import torch
+
     from reionemu import save_artifact
 
     weights = torch.from_numpy(np.frombuffer(weights_of(lr), np.float32).copy())
@@ -80,6 +81,7 @@ class Peer(Tracker):
 
     def _read(self, folder: Path) -> Record:
         import torch
+
         from reionemu import read_json
 
         info, results = read_json(folder / "info.json"), read_json(folder / "results.json")
@@ -97,7 +99,9 @@ class Peer(Tracker):
 
     def facts(self, root: Path) -> dict[str, Any]:
         (folder,) = (path.parent for path in root.glob("*/info.json"))
-        text = "".join((folder / f"{part}.json").read_text() for part in ("info", "results", "configs"))
+        text = "".join(
+            (folder / f"{part}.json").read_text() for part in ("info", "results", "configs")
+        )
         kinds = {"code": "commit", "environment": "torch", "command": "argv"}
         return {kind: word if word in text else None for kind, word in kinds.items()}
 
@@ -129,14 +133,20 @@ class Peer(Tracker):
         found = []
         for last in (1.0, 2.0):
             write_training_file(root / "data.h5", last)
-            path = Path(save(root, f"data{last}", LR, {"train_loss": [1.0]}, dataset_path=root / "data.h5"))
+            path = Path(
+                save(root, f"data{last}", LR, {"train_loss": [1.0]}, dataset_path=root / "data.h5")
+            )
             dataset = json.loads((path / "info.json").read_text())["dataset"]
-            found.append(json.dumps({k: v for k, v in dataset.items() if "sha" in k or "hash" in k}))
+            found.append(
+                json.dumps({k: v for k, v in dataset.items() if "sha" in k or "hash" in k})
+            )
         return [*found, ", ".join(dataset), ", ".join(dataset["fingerprint"])]
 
     def probe_data_hash(self, work: Path) -> Outcome:
         one, other, _, fingerprint = self.ask("dataset", self.fresh(work))
-        text = f"hashes in info.json: {one}, of changed data {other}; its fingerprint: {fingerprint}"
+        text = (
+            f"hashes in info.json: {one}, of changed data {other}; its fingerprint: {fingerprint}"
+        )
         return Outcome(YES if one != other else NO, text)
 
     def probe_lineage(self, work: Path) -> Outcome:
@@ -162,7 +172,9 @@ class Peer(Tracker):
         except Exception as error:
             said = str(error)[:60]
         ran = bool(list(root.rglob("RAN")))
-        text = f"JSON; no reader for model.pt: with torch.load(weights_only=True) a pickle is {said!r}"
+        text = (
+            f"JSON; no reader for model.pt: with torch.load(weights_only=True) a pickle is {said!r}"
+        )
         return Outcome(NO if ran else PARTLY, text)
 
     def signature(self, root: Path) -> list[str]:
@@ -171,7 +183,9 @@ class Peer(Tracker):
         return list(inspect.signature(fit).parameters)
 
     def probe_resume(self, work: Path) -> Outcome:
-        return Outcome(NO, f"parameters of fit: {', '.join(self.ask('signature', self.fresh(work)))}")
+        return Outcome(
+            NO, f"parameters of fit: {', '.join(self.ask('signature', self.fresh(work)))}"
+        )
 
     def probe_schema(self, work: Path) -> Outcome:
         root = self.fresh(work)

@@ -35,8 +35,9 @@ class Reionemu(Tracker):
 
     def write(self, root: Path, name: str, lr: float, epochs: Iterator[int]) -> None:
         import numpy as np
-        import reionemu
         import torch
+
+        import reionemu
 
         with reionemu.start_artifact(name, root, optimizer_config=config_of(lr)) as run:
             for epoch in epochs:
@@ -55,8 +56,9 @@ class Reionemu(Tracker):
         return [self._read(name, path) for name, path in paths]
 
     def _read(self, name: str, path: Path) -> Record:
-        import reionemu
         from safetensors.numpy import load_file
+
+        import reionemu
 
         artifact = reionemu.load_artifact(path)
         file = path / "weights.safetensors"
@@ -142,33 +144,26 @@ class Reionemu(Tracker):
         lineage = json.loads((artifact / "provenance.json").read_text())["lineage"]
         steps = {each["step"]: each for each in lineage}
         rows = {part: len(rows) for part, rows in steps["split"]["indices"].items()}
-        text = f"provenance.json after `reionemu run`: {' -> '.join(steps)}; rows of the split {rows}"
+        text = (
+            f"provenance.json after `reionemu run`: {' -> '.join(steps)}; rows of the split {rows}"
+        )
         return Outcome(YES if len(steps) == 6 and sum(rows.values()) else PARTLY, text)
 
     def probe_self_test(self, work: Path) -> Outcome:
-        """A weight is changed and all hashes made to fit; only a replayed prediction can tell."""
-        root, artifact = self._example(work)
+        """A recorded prediction is changed and the seal made to fit: only a replay can tell."""
+        _, artifact = self._example(work)
         whole = self.check(artifact)
         self.ask("forge", artifact)
-        said = self.check(artifact)
-        told = bool(said and "predict" in said)
-        text = "a weight changed by a quarter, with all hashes made to fit, makes `verify` say: "
-        return Outcome(YES if told and whole is None else NO, text + " ".join((said or "").split()))
+        said = " ".join((self.check(artifact) or "nothing").split())
+        text = f"a stored prediction changed by 0.1 %, the seal made to fit: `verify` says {said!r}"
+        return Outcome(YES if whole is None and "self-test" in said else NO, text)
 
     def forge(self, artifact: Path) -> None:
-        from reionemu.artifact.provenance import file_entry, seal
-        from safetensors import safe_open
-        from safetensors.numpy import load_file, save_file
+        from reionemu.artifact.jsonio import read_json
+        from reionemu.artifact.provenance import seal
 
-        path = artifact / "weights.safetensors"
-        with safe_open(str(path), "np") as opened:
-            about = opened.metadata()
-        weights = load_file(path)
-        name = min(weights)
-        weights[name] = weights[name] * 1.25 + 0.25
-        save_file(weights, path, about)
-        document = json.loads((artifact / "provenance.json").read_text())
-        document["files"][path.name] = file_entry(path.read_bytes())
+        document = read_json(artifact / "provenance.json")
+        document["self_test"]["mean"][0][0] *= 1.001
         (artifact / "provenance.json").write_bytes(seal(document))
 
     def probe_one_file(self, work: Path) -> Outcome:
@@ -182,10 +177,12 @@ class Reionemu(Tracker):
         for turn in range(20):
             offset = size * turn // 20
             flip(file, offset)
-            done = self.tool(*CLI, "import", str(file), str(other), "--name", "x", cwd=other, check=False)
+            done = self.tool(
+                *CLI, "import", str(file), str(other), "--name", "x", cwd=other, check=False
+            )
             refused += done.returncode != 0 and not (other / "x").exists()
             flip(file, offset)
-        text = f"export to a zip, import elsewhere: the same record: {same}; {refused} of 20 flips refused"
+        text = f"export to a zip, import elsewhere: the same: {same}; {refused} of 20 flips refused"
         return Outcome(YES if same and refused == 20 else PARTLY, text)
 
     def probe_executes(self, work: Path) -> Outcome:
@@ -201,7 +198,9 @@ class Reionemu(Tracker):
             target = root / "planted" if words == "show" else root
             self.tool(*CLI, words, str(target), cwd=root, check=False)
         ran = bool(list(root.rglob("RAN")))
-        return Outcome(NO if ran else YES, f"a planted pickle as model.pt: {said}; nothing ran: {not ran}")
+        return Outcome(
+            NO if ran else YES, f"a planted pickle as model.pt: {said}; nothing ran: {not ran}"
+        )
 
     def open(self, root: Path) -> str:
         import reionemu
@@ -210,8 +209,9 @@ class Reionemu(Tracker):
 
     def train(self, root: Path, name: str, stop: str) -> dict[str, Any]:
         """Twenty epochs; if told to, the process dies after the tenth. Resumes where it can."""
-        import reionemu
         import torch
+
+        import reionemu
 
         data = root / "data.h5"
         config = reionemu.FitConfig(epochs=20, seed=3)
@@ -242,7 +242,7 @@ class Reionemu(Tracker):
         return {"history": history, "weights": sha256(weights), "resumed": run.resumed}
 
     def probe_resume(self, work: Path) -> Outcome:
-        root, artifact = self._example(work)
+        root, _ = self._example(work)
         (data,) = (root / "suite").rglob("*.h5")
         shutil.copy(data, root / "data.h5")
         whole = self.ask("train", root, "whole", "0")
@@ -265,7 +265,9 @@ class Reionemu(Tracker):
         }
         published = self.tool(*CLI, "schema", "info", cwd=root).stdout
         there = "$schema" in json.loads(published)
-        text = f"versions {versions}; `reionemu artifact schema` prints JSON Schemas; docs/formats.md"
+        text = (
+            f"versions {versions}; `reionemu artifact schema` prints JSON Schemas; docs/formats.md"
+        )
         return Outcome(YES if there and all(versions.values()) else PARTLY, text)
 
 

@@ -22,6 +22,7 @@ from common import (
     weights_of,
 )
 
+
 class Sacred(Tracker):
     name, module = "Sacred", "sacred"
     pause = 1.5  # metrics are written every 10 s
@@ -66,7 +67,9 @@ class Sacred(Tracker):
     def probe_status(self, work: Path) -> Outcome:
         outcome = super().probe_status(work)
         beat = "a heartbeat time is recorded, from whose age a reader may guess"
-        return Outcome(PARTLY if outcome.mark == NO else outcome.mark, f"{outcome.evidence}; {beat}")
+        return Outcome(
+            PARTLY if outcome.mark == NO else outcome.mark, f"{outcome.evidence}; {beat}"
+        )
 
     def how_checked(self) -> str:
         return " (by reading the JSON files; Sacred has no reader or check)"
@@ -122,7 +125,9 @@ class Sacred(Tracker):
         return Outcome(YES if one != other else NO, text)
 
     def probe_lineage(self, work: Path) -> Outcome:
-        text = "files opened with open_resource are listed; steps and rows only as the caller's info"
+        text = (
+            "files opened with open_resource are listed; steps and rows only as the caller's info"
+        )
         return Outcome(PARTLY if self.ask("resources", self.fresh(work)) else NO, text)
 
     def probe_self_test(self, work: Path) -> Outcome:
@@ -140,7 +145,9 @@ class Sacred(Tracker):
         except Exception as error:
             said = str(error)
         if (root / "RAN").exists():
-            text = "the files are JSON, but `with config.json`, given a planted config, ran a command"
+            text = (
+                "the files are JSON, but `with config.json`, given a planted config, ran a command"
+            )
             return Outcome(NO, text)
         return Outcome(YES, f"a planted config.json, used again with `with config.json`: {said}")
 

@@ -13,8 +13,8 @@ from common import (
     NO,
     PARTLY,
     YES,
-    Failure,
     Outcome,
+    ProbeError,
     Record,
     Tracker,
     config_of,
@@ -61,7 +61,7 @@ class Wandb(Tracker):
             [str(Path(sys.executable).parent / "wandb"), *words[1:]], capture_output=True, text=True
         )
         if done.returncode or done.stderr.strip():
-            raise Failure(f"wandb leet inspect: {(done.stderr or done.stdout).strip()[-150:]}")
+            raise ProbeError(f"wandb leet inspect: {(done.stderr or done.stdout).strip()[-150:]}")
         if "--summary" in options:
             return json.loads(done.stdout)
         return [json.loads(line) for line in done.stdout.splitlines()]
@@ -96,12 +96,16 @@ class Wandb(Tracker):
         names = [record.name for record in self.records(root)]
         helps = (("wandb", "--help"), ("wandb", "leet", "--help"))
         there = self.commands_with("ls list filter search compare query", *helps, cwd=root)
-        text = f"`wandb leet` shows {len(names)} local runs in the terminal; filter commands: {there}"
+        text = (
+            f"`wandb leet` shows {len(names)} local runs in the terminal; filter commands: {there}"
+        )
         return Outcome(PARTLY if len(names) == 5 and not there else NO, text)
 
     def probe_listing(self, work: Path, runs: int) -> Outcome:
         there = self.commands_with("ls list runs", ("wandb", "--help"), cwd=work)
-        return Outcome("no command", f"listing commands in `wandb --help`: {there}; leet is a screen")
+        return Outcome(
+            "no command", f"listing commands in `wandb --help`: {there}; leet is a screen"
+        )
 
     def artifact(self, root: Path) -> list[str]:
         import numpy as np
@@ -147,7 +151,9 @@ class Wandb(Tracker):
 
     def probe_one_file(self, work: Path) -> Outcome:
         there = self.commands_with("export import bundle", ("wandb", "--help"), cwd=work)
-        return Outcome(NO, f"commands for it in `wandb --help`: {there}; `sync` uploads to a server")
+        return Outcome(
+            NO, f"commands for it in `wandb --help`: {there}; `sync` uploads to a server"
+        )
 
     def probe_executes(self, work: Path) -> Outcome:
         root = self.fresh(work)

@@ -8,14 +8,17 @@ from typing import Any
 import numpy as np
 
 from ..errors import RecordError, UnsafeRecordError
+from .arrays import safetensors_arrays
 from .checkpoint import read_checkpoint
 from .facts import section
-from .findings import ABSENT, ERROR, NOTE, WARNING, Finding, as_finding, said_once
+from .findings import ABSENT, ERROR, NOTE, WARNING, Finding, as_finding
+from .journal import read_journal
 from .jsonio import decode
 from .layout import (
     CHECKPOINT,
     CONFIGS,
     INFO,
+    JOURNAL,
     NORMALIZERS,
     PROVENANCE,
     RESULTS,
@@ -24,7 +27,7 @@ from .layout import (
 from .lineage import weights_sha256
 from .provenance import file_entry, is_sealed
 from .runs import COMPLETED, FAILED
-from .sidecars import decode_checkpoint, decode_normalizers, decode_weights
+from .sidecars import decode_checkpoint, decode_normalizers, weights_document
 
 DOCUMENTS = {INFO: "info", CONFIGS: "configs", RESULTS: "results", PROVENANCE: "provenance"}
 
@@ -42,11 +45,12 @@ def inspect(files: Mapping[str, bytes]) -> list[Finding]:
     if INFO not in files:
         findings.append(Finding(ERROR, INFO, ABSENT))
     findings += _outcome(documents)
+    findings += _journal(files.get(JOURNAL, b""))
     with as_finding(findings, INFO):
         findings += _binaries(files, documents)
     with as_finding(findings, PROVENANCE):
         findings += _split(documents)
-    return said_once(findings)
+    return findings
 
 
 def _outcome(documents: Mapping[str, Mapping[str, Any]]) -> list[Finding]:
@@ -59,18 +63,32 @@ def _outcome(documents: Mapping[str, Mapping[str, Any]]) -> list[Finding]:
     return [Finding(NOTE, RESULTS, message)]
 
 
+def _journal(content: bytes) -> list[Finding]:
+    """Whether the history of a run is lost from some line on; the last line may be torn."""
+    good, lines = len(read_journal(content)), content.count(b"\n")
+    if good == lines:
+        return []
+    message = f"line {good + 1} of {lines} cannot be read; it and what follows are left out"
+    return [Finding(WARNING, JOURNAL, message)]
+
+
 def _document(name: str, kind: str, content: bytes) -> tuple[dict[str, Any], list[Finding]]:
     """A JSON document, empty if it is damaged, and findings about it."""
-    from .schema import check
-
     try:
         document = decode(content, name)
     except RecordError as error:
         return {}, [Finding(ERROR, name, str(error).removeprefix(f"{name} "))]
     if not isinstance(document, dict):
         return {}, [Finding(ERROR, name, "is not a JSON object")]
-    return document, [
-        Finding(problem.level, name, f"{problem.path}: {problem.message}".removeprefix(": "))
+    return document, _problems(name, kind, document)
+
+
+def _problems(where: str, kind: str, document: Mapping[str, Any]) -> list[Finding]:
+    """In what a document is not as its schema says."""
+    from .schema import check
+
+    return [
+        Finding(problem.level, where, f"{problem.path}: {problem.message}".removeprefix(": "))
         for problem in check(kind, document)
     ]
 
@@ -123,7 +141,9 @@ def _binaries(
     name = names.get("weights", WEIGHTS)
     if name in files:
         with as_finding(findings, name):
-            weights = decode_weights(files[name], name)[0]
+            weights, metadata = safetensors_arrays(files[name], name)
+            document = weights_document(metadata, name)
+            findings += _problems(name, "weights", document) if document else []
     name = names.get("model_checkpoint", CHECKPOINT)
     if name in files:
         with as_finding(findings, name):

@@ -407,6 +407,7 @@ class Folder:
         return migrate(kind, document, where)
 
     def close(self) -> None:
+        """Let go of the folder."""
         if self._descriptor is not None:
             os.close(self._descriptor)
 

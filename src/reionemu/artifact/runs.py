@@ -70,12 +70,13 @@ class Pulse:
     """The lock and the heartbeat of a run in its folder; `stop` ends both."""
 
     def __init__(self, folder: Path) -> None:
-        path = folder / ALIVE
-        path.unlink(missing_ok=True)
-        self._descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o644)
+        # Locked before it is seen, so that at no time a dead run looks alive, or a live one dead.
+        temporary = temporary_name(folder / ALIVE)
+        self._descriptor = os.open(temporary, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o644)
         os.write(self._descriptor, this_machine().encode())
         with contextlib.suppress(OSError):  # a file system without locks has heartbeats
             _lock(self._descriptor)
+        os.replace(temporary, folder / ALIVE)
         self._stopped = threading.Event()
         self._thread = threading.Thread(target=self._beat, name="reionemu-pulse", daemon=True)
         self._thread.start()
@@ -96,11 +97,7 @@ class Pulse:
 def _lock(descriptor: int) -> None:
     import fcntl
 
-    for _ in range(200):  # a reader that looks whether it is locked holds it for an instant
-        with contextlib.suppress(BlockingIOError):
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            return
-        time.sleep(0.01)
+    fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
 
 
 def _is_locked(descriptor: int) -> bool:

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from .read import Artifact
 
 N_POINTS, N_DRAWS, SEED = 5, 32, 0
+MAX_SIZE = 1000
 RTOL = 1e-6
 """Of networks evaluated in float64; PyTorch's float32 is given TORCH_RTOL."""
 TORCH_RTOL = 1e-4

@@ -118,4 +118,11 @@ def _is_detail(row: Row) -> bool:
     """Whether a row is too much for a first look."""
     lists = row.section == "metrics" and any(isinstance(value, list) for value in row.values)
     parts = row.path.split(".")
-    return row.section == _OTHER or lists or "fingerprint" in parts or is_element(row.path)
+    said_elsewhere = parts[0] in ("command", "seeds")  # by the configurations
+    return (
+        row.section == _OTHER
+        or lists
+        or said_elsewhere
+        or "fingerprint" in parts
+        or is_element(row.path)
+    )

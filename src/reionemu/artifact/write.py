@@ -398,6 +398,7 @@ def info_document(
     dataset: Mapping[str, Any] | None,
     artifacts: Mapping[str, str | None] | None,
 ) -> dict[str, Any]:
+    """info.json, as `save_info` writes it; `dataset` is such as `dataset_summary` returns."""
     return {
         "schema_version": SCHEMA_VERSION,
         "run_id": run_id,
@@ -410,6 +411,7 @@ def info_document(
 
 
 def write_document(folder: Path, name: str, document: Mapping[str, Any]) -> Path:
+    """Write a JSON document of a record."""
     path = Path(folder) / name
     write_bytes(path, encode(document))
     return path

@@ -32,7 +32,7 @@ def diff(
     a: Annotated[Path, typer.Argument(help="Folder of an artifact.", metavar="A")],
     b: Annotated[Path, typer.Argument(help="Folder of another.", metavar="B")],
     everything: Annotated[
-        bool, typer.Option("--all", help="Also show metrics of every ell bin.")
+        bool, typer.Option("--all", help="Also show metrics of every ell bin, commands and seeds.")
     ] = False,
     json: JsonOption = False,
 ) -> None:
@@ -56,6 +56,7 @@ def _lines(difference: Difference, artifacts: list[Artifact], everything: bool) 
         yield "no difference is known"
         return
     metrics = [c for c in difference.metrics if everything or not _is_element(c.path)]
+    environment = [c for c in difference.environment if everything or not _is_choice(c.path)]
     sections = (
         ("record", list(_rows(difference.record))),
         ("configs", list(_rows(difference.configs))),
@@ -64,7 +65,7 @@ def _lines(difference: Difference, artifacts: list[Artifact], everything: bool) 
             [(_STEPS.get(s.step, s.step), s.text, "") for s in difference.lineage],
         ),
         ("dataset", list(_rows([c for c in difference.dataset if not _is_told(c.path)]))),
-        ("environment", list(_rows(difference.environment))),
+        ("environment", list(_rows(environment))),
         ("metrics", list(map(_metric, metrics))),
     )
     rows = [row for _, rows in sections for row in rows]
@@ -111,6 +112,11 @@ def _rows(changes: Sequence[Change]) -> Iterator[tuple[str, str, str]]:
 def _is_told(path: str) -> bool:
     """Whether what changed is told in words already, as a step on the way to the weights."""
     return path.startswith(("dataset.fingerprint", "dataset.path", "dataset.content_sha256"))
+
+
+def _is_choice(path: str) -> bool:
+    """Whether what changed was typed or chosen, and so is told by the configurations."""
+    return path.partition(".")[0] in ("command", "seeds")
 
 
 def _metric(change: Change) -> tuple[str, str, str]:
