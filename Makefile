@@ -9,7 +9,7 @@ READY  := $(VENV)/.ready
 EXTRAS := $(VENV)/.ready-extras
 export REIONEMU_PEER_PYTHON ?= $(PEER)/bin/python
 
-.PHONY: help setup demo test test-all lint format bench bench-catalogue bench-suite peer-venv clean
+.PHONY: help setup demo test test-all lint format bench bench-catalogue bench-suite compare-records peer-venv clean
 
 help:
 	@echo "make demo         set up, then run the example from raw simulations to a prediction"
@@ -19,6 +19,7 @@ help:
 	@echo "make bench        speed against the published package, as ratios"
 	@echo "make bench-catalogue  listing 10,000 artifacts"
 	@echo "make bench-suite  the same for 1000 simulations of 1024 x 1024 (30 GB of disk, about 10 minutes)"
+	@echo "make compare-records  what a record keeps, beside other tools (docs/comparison.md; an hour or more)"
 
 setup: $(READY)
 
@@ -73,6 +74,9 @@ bench-catalogue: $(READY)
 
 bench-suite: $(READY) peer-venv
 	@$(BIN)/python benchmarks/suite.py
+
+compare-records: $(READY) peer-venv
+	@$(BIN)/python tools/compare_records/run.py --cache .compare-cache
 
 clean:
 	rm -rf demo build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -325,7 +325,8 @@ def test_a_kill_between_the_steps_of_restore_loses_nothing(
     assert sorted(number(version.path) for version in found) == [0, 1, 2]
     assert {item.name for item in root.iterdir()} == {"run", ".history"}
     save(root, "run", 3)
-    assert sorted([*earlier(root, "run"), number(root / "run")]) == [0, 1, 2, 3]
+    kept = entries(root / ".history" / "run")  # a note of what was to be done may be left
+    assert sorted(map(number, [*kept, root / "run"])) == [0, 1, 2, 3]
 
 
 # Removing
@@ -408,6 +409,14 @@ def test_removing(many: Path, snapshot: Callable) -> None:
         remove(versions(many / "often")[0])
 
 
+def test_what_could_not_be_removed_does_not_count(
+    many: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(past, "discard", lambda folder: None)  # as where nothing may be written
+    run = prunable(many, name="failed", unfinished=True)[0]
+    assert not remove(run)
+
+
 def test_a_file_in_the_history_is_removed_too(root: Path) -> None:
     root.mkdir()
     (root / "run").write_text("was in the way")
@@ -434,15 +443,36 @@ def test_what_a_killed_removal_left_is_removed_by_the_next(
     assert list(first.path.parent.iterdir()) == []
 
 
-def test_the_only_record_of_a_name_is_not_pruned_after_a_kill(root: Path) -> None:
-    save(root, "run", 0)
+def move_out(root: Path) -> None:
+    """The state in which a process died between moving the old record out and the new one in."""
     history = root / ".history" / "run"
-    history.mkdir(parents=True)
-    entry = history / "20260427T183012.123456Z-0123abcd"
+    history.mkdir(parents=True, exist_ok=True)
+    entry = history / "29991231T183012.123456Z-0123abcd"
     (history / f".{entry.name}.moved-out").touch()
     os.rename(root / "run", entry)
+
+
+def test_the_only_record_of_a_name_is_not_pruned_after_a_kill(root: Path) -> None:
+    save(root, "run", 0)
+    move_out(root)
     assert prunable(root) == []
     assert number(root / "run") == 0
+
+
+def test_a_record_that_was_moved_out_is_the_current_one(root: Path) -> None:
+    for i in range(2):
+        save(root, "run", i)
+    move_out(root)
+    restore(root / "run")
+    assert number(root / "run") == 0
+    assert earlier(root, "run") == [1]
+
+
+def test_what_lies_in_the_history_without_a_name_is_left_alone(root: Path) -> None:
+    path = save(root, "run", 0)
+    nameless = root / ".history" / "20260427T183012.123456Z-0123abcd"
+    shutil.copytree(path, nameless)
+    assert prunable(root) == []
 
 
 def test_the_folder_of_artifacts_must_be_one(root: Path) -> None:

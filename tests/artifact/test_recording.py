@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+import contextlib
+import gc
 import json
 import os
+import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
 
+import h5py
+import numpy as np
 import pytest
 import torch
 
 import reionemu
-from reionemu.artifact import run_folder, runs
+from reionemu.artifact import placing, pulse, run_folder, runs
 from reionemu.errors import ConfigError, RecordError, ReionemuWarning, UnrecordableError
+from reionemu.parameters import PARAMETER_NAMES
 
 
 @pytest.fixture
@@ -157,6 +163,7 @@ def test_a_disk_full_at_the_end_leaves_a_failed_run(
         ((1.5, {"a": 1.0}), ConfigError),
         ((2, {"a": 1.0}), ConfigError),  # after epoch 3
         ((4, {"a": "low"}), ValueError),
+        ((4, {"epoch": 4.0, "a": 1.0}), ConfigError),
     ],
 )
 def test_what_cannot_be_logged(arguments: tuple, error: type, root: Path) -> None:
@@ -164,7 +171,8 @@ def test_what_cannot_be_logged(arguments: tuple, error: type, root: Path) -> Non
         run.log(3, {"a": 1.0})
         with pytest.raises(error):
             run.log(*arguments)
-    assert reionemu.load_artifact(root / "x").results["history"] == {"a": [1.0]}
+    history = reionemu.load_artifact(root / "x").results["history"]
+    assert history == {"epoch": [3], "a": [1.0]}  # not 1, 2, ...: so it says which
 
 
 def test_what_cannot_be_recorded_is_refused_at_once(root: Path) -> None:
@@ -279,7 +287,8 @@ def test_other_data_are_another_run(
 
 def test_a_living_run_is_not_taken_over(root: Path) -> None:
     with reionemu.start_artifact("x", root) as first:
-        second = reionemu.start_artifact("x", root, resume=True)
+        with pytest.warns(ReionemuWarning, match="another process seems to be at it"):
+            second = reionemu.start_artifact("x", root, resume=True)
         assert not second.resumed
         assert first.path.exists()
         second.finish()
@@ -290,6 +299,7 @@ def test_a_run_that_was_taken_over_notices(root: Path, monkeypatch: pytest.Monke
     first.log(1, {"a": 1.0})
     with monkeypatch.context() as patch:
         patch.setattr(runs, "is_alive", lambda folder: False)  # another machine may think so
+        patch.setattr(pulse, "_lock", lambda descriptor, path: None)
         second = reionemu.start_artifact("x", root, resume=True)
     assert second.resumed
     with pytest.raises(RecordError, match="took this run over"):
@@ -319,7 +329,7 @@ def test_a_state_that_would_run_code_is_not_run(root: Path, tmp_path: Path) -> N
 
     died = begin_and_die(root, 5)
     torch.save({"epoch": 1, "state": Evil()}, died / "state.pt")
-    with pytest.warns(ReionemuWarning, match="cannot be read"):
+    with pytest.warns(ReionemuWarning, match="is damaged"):
         reionemu.start_artifact("x", root, resume=True).finish()
     assert not (tmp_path / "pwned").exists()
 
@@ -337,9 +347,10 @@ def test_of_two_that_resume_one_gets_the_run(root: Path, monkeypatch: pytest.Mon
 
     other: list = []
     monkeypatch.setattr(os, "rename", slower)
-    mine = reionemu.start_artifact("x", root, resume=True)
-    assert other[0].resumed
-    assert not mine.resumed
+    with pytest.warns(ReionemuWarning, match="another process seems to be at it"):
+        mine = reionemu.start_artifact("x", root, resume=True)
+    assert mine.resumed  # it has the lock already
+    assert not other[0].resumed
     other[0].finish()
     mine.finish()
 
@@ -365,15 +376,15 @@ def test_a_copy_on_another_machine_is_running_as_long_as_it_stirs(
     root: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     died = begin_and_die(root, 1)
-    monkeypatch.setattr(runs, "this_machine", lambda: "another")
+    monkeypatch.setattr(pulse, "this_machine", lambda: "another")
     assert reionemu.load_artifact(died).status == "running"  # as far as can be told
-    long_ago = time.time() - runs.STALE_S - 1
+    long_ago = time.time() - pulse.STALE_S - 1
     os.utime(died / ".alive", (long_ago, long_ago))
     assert reionemu.load_artifact(died).status == "interrupted"
 
 
 def test_a_run_stirs(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(runs, "HEARTBEAT_S", 0.01)
+    monkeypatch.setattr(pulse, "HEARTBEAT_S", 0.01)
     with reionemu.start_artifact("x", root) as run:
         os.utime(run.path / ".alive", (1, 1))
         deadline = time.monotonic() + 10
@@ -386,8 +397,8 @@ def test_without_locks_the_heartbeat_decides(root: Path, monkeypatch: pytest.Mon
     def no_locks(descriptor: int) -> bool:
         raise OSError(95, "not supported")
 
-    monkeypatch.setattr(runs, "_lock", no_locks)
-    monkeypatch.setattr(runs, "_is_locked", no_locks)
+    monkeypatch.setattr(pulse, "_lock", lambda descriptor, path: None)
+    monkeypatch.setattr(pulse, "_is_locked", no_locks)
     with reionemu.start_artifact("x", root) as run:
         assert reionemu.load_artifact(run.path).status == "running"
         os.utime(run.path / ".alive", (1, 1))
@@ -409,3 +420,245 @@ def test_the_journal_is_json_a_line(root: Path) -> None:
         run.log(1, {"b": 0.5, "a": float("inf")})
         lines = (run.path / "history.jsonl").read_text().splitlines()
     assert [json.loads(line) for line in lines] == [{"epoch": 1, "b": 0.5, "a": {"$float": "inf"}}]
+
+
+# What a review found
+
+
+def test_another_split_is_another_run(root: Path) -> None:
+    begin_and_die(root, 1, split={"train": [0, 1, 2], "val": [3]})
+    with pytest.warns(ReionemuWarning, match=r"split\.indices\.train"):
+        run = reionemu.start_artifact("x", root, split={"train": [3, 4], "val": [0]}, resume=True)
+    assert not run.resumed
+    run.finish()
+
+
+def test_infinite_and_nan_options_are_no_obstacle(root: Path) -> None:
+    options = {"clip": float("inf"), "other": float("nan")}
+    begin_and_die(root, 2, state_at=2, model_config=options)
+    with reionemu.start_artifact("x", root, model_config=options, resume=True) as run:
+        assert run.resumed
+
+
+def test_numpy_numbers_in_a_state_can_be_read_back(root: Path) -> None:
+    run = reionemu.start_artifact("x", root)
+    run.log(1, {"a": 1.0})
+    run.save_state(
+        1, {"lr": np.float64(1e-3), "steps": [np.int64(3)], np.str_("k"): (np.bool_(1),)}
+    )
+    run._folder.close()
+    with reionemu.start_artifact("x", root, resume=True) as again:
+        assert again.saved_state() == {"lr": 1e-3, "steps": [3], "k": (True,)}
+
+
+def test_a_state_that_could_not_be_read_back_is_refused_at_once(root: Path) -> None:
+    run = reionemu.start_artifact("x", root)
+    with pytest.raises(UnrecordableError, match="tensors, numbers, texts"):
+        run.save_state(1, {"path": Path("x")})
+    run.finish()
+
+
+def test_weights_are_saved_even_if_nobody_says_so(
+    root: Path, four_param: torch.nn.Module, theta: object
+) -> None:
+    data = [(torch.randn(8, 4), torch.randn(8, 5))]
+    with reionemu.start_artifact("x", root) as run:
+        optimizer = torch.optim.Adam(four_param.parameters())
+        config = reionemu.FitConfig(epochs=2)
+        reionemu.fit(four_param, data, data, optimizer, torch.nn.MSELoss(), config, record=run)
+    model = reionemu.load_artifact(root / "x").model()
+    x = torch.randn(3, 4)
+    assert torch.equal(model(x), four_param(x))
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"metrics": 3},
+        {"metrics": {"x": object()}},
+        {"history": {"x": object()}},
+        {"description": 4},
+        {"normalizers": {"X": 5}},
+        {"split": 7},
+        {"split": {"train": 0.5, "val": 0.5}},  # of which dataset?
+        {"fit_config": 7},
+        {"training_box": {"a": 3}},
+    ],
+    ids=lambda wrong: next(iter(wrong)),
+)
+def test_what_is_recorded_wrongly_is_refused_at_once_and_does_no_harm(
+    wrong: dict, root: Path
+) -> None:
+    with reionemu.start_artifact("x", root) as run:
+        run.record(metrics={"a": 1})
+        with pytest.raises((ConfigError, UnrecordableError)):
+            run.record(**wrong)
+        run.record(results_summary={"b": 2})
+    record = reionemu.load_artifact(root / "x")
+    assert record.results["metrics"] == {"a": 1}
+    assert record.results["summary"] == {"b": 2}
+    assert record.verify().ok
+
+
+def test_a_forked_child_has_no_part_in_the_run(root: Path) -> None:
+    run = reionemu.start_artifact("x", root)
+    ready, go = os.pipe()
+    child = os.fork()
+    if child == 0:  # goes on living when the parent has let go
+        code = 1
+        try:
+            with contextlib.suppress(RecordError):
+                run.log(1, {"a": 1.0})
+                os._exit(2)
+            run.__exit__(None, None, None)  # which leaves the run alone
+            os.read(ready, 1)
+            code = 0
+        finally:
+            os._exit(code)
+    assert reionemu.load_artifact(root / "x").status == "running"
+    run._folder._pulse.stop()  # as the end of the parent would
+    assert reionemu.load_artifact(root / "x").status == "interrupted"
+    os.write(go, b"x")
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+    run.finish()
+    os.close(ready)
+    os.close(go)
+
+
+def test_a_run_that_is_forgotten_is_dead(root: Path) -> None:
+    reionemu.start_artifact("x", root)
+    gc.collect()
+    assert reionemu.load_artifact(root / "x").status == "interrupted"
+
+
+def test_a_damaged_dead_run_is_passed_over(root: Path) -> None:
+    good = begin_and_die(root, 3, state_at=3)
+    bad = begin_and_die(root, 3, state_at=3)
+    (bad / "results.json").write_text("{")
+    with reionemu.start_artifact("x", root, resume=True) as run:
+        assert run.resumed
+        assert not good.exists()
+    begin_and_die(root, 1)
+    (max(root.glob(".runs/x/2*")) / "configs.json").write_text("{")
+    with pytest.warns(ReionemuWarning, match="record is damaged"):
+        reionemu.start_artifact("x", root, resume=True).finish()
+
+
+def test_a_disk_that_fails_for_a_moment_costs_nothing(
+    root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    died = begin_and_die(root, 5, state_at=3)
+    before = (died / "history.jsonl").read_bytes()
+
+    def stale(*args: object, **options: object) -> None:
+        raise OSError(116, "Stale file handle")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(torch, "load", stale)
+        with pytest.raises(OSError, match="Stale"):
+            reionemu.start_artifact("x", root, resume=True)
+    (folder,) = root.glob(".runs/x/2*")
+    assert (folder / "history.jsonl").read_bytes() == before
+    with reionemu.start_artifact("x", root, resume=True) as run:
+        assert run.saved_state()["n"] == 3
+
+
+def test_each_process_that_worked_on_a_run_is_recorded(
+    root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "argv", ["first.py"])
+    died = begin_and_die(root, 3, state_at=3)
+    run_id = reionemu.load_artifact(died).provenance["run"]
+    os.utime(died / ".alive", (time.time(), time.time() + 40))  # it lived 40 s
+    monkeypatch.setattr(sys, "argv", ["second.py"])
+    monkeypatch.setattr("reionemu.artifact.provenance.software", lambda: {"torch": "99"})
+    with pytest.warns(ReionemuWarning, match=r"other software.*torch .* -> 99"):
+        run = reionemu.start_artifact("x", root, resume=True)
+    run.finish()
+    provenance = reionemu.load_artifact(root / "x").provenance
+    assert provenance["run"] == run_id
+    assert [session["command"] for session in provenance["sessions"]] == [
+        ["first.py"],
+        ["second.py"],
+    ]
+    assert provenance["sessions"][1]["software"] == {"torch": "99"}
+    assert 39 < provenance["wall_time_s"] < 60
+    assert reionemu.load_artifact(root / "x").verify().ok
+
+
+def test_a_full_disk_does_not_stop_training(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    real, full = os.write, [False]
+
+    def write(descriptor: int, content: bytes) -> int:
+        if full[0]:
+            raise OSError(28, "No space left on device")
+        return real(descriptor, content[: max(1, len(content) // 2)])  # short writes, too
+
+    monkeypatch.setattr(run_folder.os, "write", write)
+    with reionemu.start_artifact("x", root) as run:
+        run.log(1, {"a": 1.0})
+        full[0] = True
+        with pytest.warns(ReionemuWarning, match="No space left"):
+            run.log(2, {"a": 2.0})
+        run.log(3, {"a": 3.0})
+        full[0] = False
+        run.log(4, {"a": 4.0})
+        assert reionemu.load_artifact(root / "x").results["history"] == {"a": [1.0, 2.0, 3.0, 4.0]}
+
+
+def test_saving_states_takes_a_small_part_of_the_time(
+    root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with reionemu.start_artifact("x", root, state_seconds=0.001) as run:
+        slow = run._folder.save_state
+        monkeypatch.setattr(
+            run._folder, "save_state", lambda *args: (time.sleep(0.05), slow(*args))
+        )
+        run.save_state(1, {})
+        time.sleep(0.1)
+        assert not run.state_is_due()
+
+
+def test_the_training_box_is_that_of_the_training_rows(root: Path, dataset: Path) -> None:
+    split = {"train": [0, 1, 2], "val": [3, 4]}
+    with reionemu.start_artifact("x", root, dataset_path=dataset, split=split):
+        pass
+    with h5py.File(dataset) as h5:
+        X = h5["training/X"][:3]
+    box = reionemu.load_artifact(root / "x").info["training_box"]
+    assert [box[name] for name in PARAMETER_NAMES] == [
+        [float(low), float(high)] for low, high in zip(X.min(0), X.max(0), strict=True)
+    ]
+
+
+def test_a_record_inside_that_of_a_run_that_goes_on_is_refused(root: Path) -> None:
+    with reionemu.start_artifact("a", root), pytest.raises(RecordError, match="a run of 'a'"):
+        reionemu.start_artifact("a/b", root)
+
+
+def test_a_record_that_was_never_put_in_place_is_when_the_next_run_starts(
+    root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Killed between moving the new record into the history and exchanging it with the old one."""
+    reionemu.save_artifact("x", root, metrics={"n": 1})
+    run = reionemu.start_artifact("x", root)
+    run.record(metrics={"n": 2})
+
+    class Killed(BaseException):
+        pass
+
+    def exchange(one: object, other: object) -> None:
+        raise Killed
+
+    with monkeypatch.context() as patch:
+        patch.setattr(placing, "_exchange", exchange)
+        patch.setattr(run._folder, "close", lambda: None)
+        patch.setattr(run, "_close", lambda *args: None)
+        with pytest.raises(Killed):
+            run.finish()
+    run._folder.close()
+    if not placing._can_exchange():
+        pytest.skip("this system cannot exchange folders")
+    assert reionemu.load_artifact(root / "x").results["metrics"] == {"n": 1}
+    reionemu.start_artifact("x", root)
+    assert reionemu.load_artifact(root / "x").results["metrics"] == {"n": 2}

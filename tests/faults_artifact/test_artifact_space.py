@@ -106,6 +106,7 @@ def test_a_disk_that_is_full(tmp_path: Path) -> None:
         text=True,
         check=False,
         env={**os.environ, "OMP_NUM_THREADS": "1"},
+        cwd=tmp_path,  # no repository, whose diff would be a part of the record
     )
     assert done.returncode == 0, done.stdout + done.stderr
     assert "No space left on device" in done.stdout

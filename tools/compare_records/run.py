@@ -137,7 +137,7 @@ def page(known: dict[str, Any]) -> str:
     for number, (key, (feature, how)) in enumerate(FEATURES.items(), start=1):
         cells = [cell(known[name], key) for name in names]
         rows.append(f"| {number}. {feature} | " + " | ".join(c["mark"] for c in cells) + " |")
-        asked.append(f"{number}. **{feature}**: {how}.")
+        asked.append(f"{number}. **{feature}**: {how}" + "." * (not how.endswith("?")))
         seen += [f"\n### {number}. {feature}\n", "| | | seen |", "|---|---|---|"]
         for name, each in zip(names, cells, strict=True):
             seen.append(f"| {TRACKERS[name]} | {each['mark']} | {escaped(each['evidence'])} |")
@@ -166,8 +166,8 @@ for the same. Every cell was found by trying: `make compare-records` (or
 `python tools/compare_records/run.py --cache FOLDER`) makes an environment for each tool, records
 the same small experiment (a configuration, 20 epochs of two metrics, a NaN, a file of weights) the
 way its documentation says, tries each feature, and writes this page. The marks are those of the
-probes; what they saw is below. The other tools do much else that is not asked here: servers,
-screens, teams, pipelines, model registries.
+probes; what they saw is below. The rows are what this package is about; the other tools do much
+else that is not asked here: servers, screens, teams, pipelines, model registries.
 """
 
 WHAT = """

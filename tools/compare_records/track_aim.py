@@ -7,20 +7,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from common import (
-    NO,
-    PARTLY,
-    YES,
-    Outcome,
-    Record,
-    Tracker,
-    config_of,
-    epoch_of,
-    main,
-    sha256,
-    sqlite_rows,
-    weights_of,
-)
+from experiment import NO, PARTLY, YES, Outcome, Record, config_of, epoch_of, sha256, weights_of
+from probes import Tracker
+from processes import sqlite_rows
+from script import main
 
 
 class Aim(Tracker):
@@ -192,7 +182,8 @@ class Aim(Tracker):
         weights.write_bytes(b"cos\nsystem\n(S'touch RAN'\ntR.")
         self.records(root)
         ran = bool(list(root.rglob("RAN")))
-        return Outcome(NO if ran else YES, "values are decoded by type, artifacts copied as bytes")
+        text = f"a planted pickle ran: {ran}; values are decoded by type, artifacts copied"
+        return Outcome(NO if ran else YES, text)
 
     def half(self, root: Path) -> str:
         run = self._begin(root, "resumed", 0.01)

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from common import (
+from experiment import (
     EPOCHS,
     LR,
     NO,
@@ -19,15 +19,14 @@ from common import (
     Outcome,
     ProbeError,
     Record,
-    Tracker,
     config_of,
     epoch_of,
-    find,
-    git,
-    main,
     sha256,
     weights_of,
 )
+from probes import Tracker
+from processes import find, git, kill_after
+from script import main
 
 
 class DVC(Tracker):
@@ -53,18 +52,11 @@ class DVC(Tracker):
             live.log_artifact("weights.bin", type="model", cache=True)
 
     def read(self, root: Path) -> list[Record]:
-        """Every saved experiment from Git and the cache; the workspace if none was saved of it."""
+        """Every saved experiment, from Git and the cache; and, without a name, the workspace."""
         shown = json.loads(self.tool("dvc", "exp", "show", "--json", cwd=root).stdout)
-        found, seen = [], []
-        for state in shown:
-            for each in state.get("experiments") or []:
-                rev = each["revs"][0]
-                found.append(self._saved(root, rev["rev"], each["name"]))
-                seen.append(str(found[-1].history))
-        workspace = self._workspace(root, next((s for s in shown if s["rev"] == "workspace"), {}))
-        if workspace.config and str(workspace.history) not in seen:
-            found.append(workspace)
-        return found
+        saved = [each for state in shown for each in state.get("experiments") or []]
+        found = [self._saved(root, each["revs"][0]["rev"], each["name"]) for each in saved]
+        return [*found, self._workspace(root, next(s for s in shown if s["rev"] == "workspace"))]
 
     def _saved(self, root: Path, rev: str, name: str) -> Record:
         config = self._yaml(git(root, "show", f"{rev}:dvclive/params.yaml"))
@@ -80,7 +72,7 @@ class DVC(Tracker):
     def _workspace(self, root: Path, state: dict[str, Any]) -> Record:
         live = root / "dvclive"
         params = live / "params.yaml"
-        tables = live.glob("plots/metrics/*.tsv")
+        tables = sorted(live.glob("plots/metrics/*.tsv"))
         history = {path.stem: values_of(path.read_text()) for path in tables}
         config = self._yaml(params.read_text()) if params.exists() else {}
         status = (state.get("executor") or {}).get("state") or state.get("status")
@@ -92,19 +84,25 @@ class DVC(Tracker):
         return dict(YAML(typ="safe").load(text) or {})
 
     def records(self, root: Path) -> list[Record]:
-        """A run that was not saved has no name; it is called after the one that was started."""
-        found = super().records(root)
-        for record in found:
-            record.name = record.name or self._last
-        return found
+        """The workspace is the last run that was started, unless that was saved."""
+        *saved, workspace = super().records(root)
+        if self._last in [record.name for record in saved] or not workspace.config:
+            return saved
+        workspace.name = self._last
+        return [*saved, workspace]
 
     def start(self, root: Path, name: str, lr: float = LR, pause: float = 0.0) -> subprocess.Popen:
         self._last = name
         return super().start(root, name, lr, pause)
 
     def probe_killed(self, work: Path) -> Outcome:
-        outcome = super().probe_killed(work)
-        return Outcome(outcome.mark, outcome.evidence + "; they lie in the workspace, unsaved")
+        """What a killed run leaves lies in the workspace: is it there after the next run?"""
+        outcome, root = super().probe_killed(work), self.fresh(work)
+        kill_after(self.start(root, "killed", pause=self.pause), "begun", 0.5)
+        self.save(root, "next")
+        left = [r for r in self.ask("read", root) if len(r["history"]["train_loss"]) < EPOCHS]
+        text = f"{outcome.evidence}, unsaved in the workspace; after the next run: {len(left)} left"
+        return Outcome(outcome.mark if left or outcome.mark == NO else PARTLY, text)
 
     def probe_together(self, work: Path) -> Outcome:
         """DVCLive writes to one folder of the workspace. DVC's own way is a queue."""

@@ -7,21 +7,22 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from common import (
+from experiment import (
     EPOCHS,
     NA,
     NO,
     PARTLY,
     YES,
     Outcome,
+    ProbeError,
     Record,
-    Tracker,
     config_of,
     epoch_of,
-    main,
     sha256,
     weights_of,
 )
+from probes import Tracker
+from script import main
 
 
 def model_class() -> Any:
@@ -169,8 +170,8 @@ class Hub(Tracker):
         try:
             self.records(root)
             said = "read"
-        except Exception as error:
-            said = f"refused: {error}"[:60]
+        except ProbeError:
+            said = "refused"
         ran = bool(list(root.rglob("RAN")))
         return Outcome(
             NO if ran else YES, f"safetensors, JSON and safe YAML; a planted tag was {said}"

@@ -7,20 +7,21 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from common import (
+from experiment import (
     NO,
     PARTLY,
     YES,
     Outcome,
+    ProbeError,
     Record,
-    Tracker,
     config_of,
     epoch_of,
-    main,
     sha256,
-    sqlite_rows,
     weights_of,
 )
+from probes import Tracker
+from processes import sqlite_rows
+from script import main
 
 
 class MLflow(Tracker):
@@ -90,10 +91,9 @@ class MLflow(Tracker):
         record = Record("", dict(rows), {"train_loss": values}, sha256(weights.read_bytes()))
         return record, "SQLite for all but the files"
 
-    def compare(self, root: Path) -> list[str]:
+    def compare(self, root: Path, rule: str) -> list[str]:
         import mlflow
 
-        rule = "params.lr > '0.025' and metrics.train_loss < 0.095"
         found = mlflow.search_runs(experiment_names=["comparison"], filter_string=rule)
         return sorted(found["tags.mlflow.runName"])
 
@@ -101,14 +101,15 @@ class MLflow(Tracker):
         root = self.fresh(work)
         for i in range(5):
             self.save(root, f"run{i}", round(0.01 * (i + 1), 2))
+        metric = "metrics.train_loss < 0.095"
         try:
-            found = self.ask("compare", root)
-        except Exception as error:
-            found = str(error)
-        text = f"mlflow.search_runs(filter_string=...): {found}"
-        if found == ["run2", "run3"]:
-            return Outcome(YES, text)
-        return Outcome(PARTLY, f"{text}; params are text, so they compare with = and LIKE only")
+            found = self.ask("compare", root, f"params.lr > '0.025' and {metric}")
+            return Outcome(YES if found == ["run2", "run3"] else NO, f"search_runs: {found}")
+        except ProbeError as error:
+            said = str(error).rpartition("Exception: ")[2]
+        found = self.ask("compare", root, metric)
+        text = f"search_runs by metric: {found}; by parameter, which is text: {said}"
+        return Outcome(PARTLY if found == ["run0", "run1", "run2", "run3"] else NO, text)
 
     def many(self, root: Path, n: str) -> int:
         import mlflow

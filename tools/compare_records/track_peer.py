@@ -8,20 +8,21 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from common import (
+from experiment import (
     LR,
     NO,
     PARTLY,
     YES,
     Outcome,
+    ProbeError,
     Record,
-    Tracker,
     config_of,
     epoch_of,
-    main,
     sha256,
     weights_of,
 )
+from probes import Tracker
+from script import main
 
 
 def save(root: Path, name: str, lr: float, history: dict[str, list[float]], **more: Any) -> Any:
@@ -169,12 +170,10 @@ class Peer(Tracker):
         said = "read"
         try:
             self.records(root)
-        except Exception as error:
-            said = str(error)[:60]
+        except ProbeError:
+            said = "refused"
         ran = bool(list(root.rglob("RAN")))
-        text = (
-            f"JSON; no reader for model.pt: with torch.load(weights_only=True) a pickle is {said!r}"
-        )
+        text = f"JSON; model.pt is left to the caller: torch.load(weights_only=True): {said}"
         return Outcome(NO if ran else PARTLY, text)
 
     def signature(self, root: Path) -> list[str]:

@@ -10,21 +10,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from common import (
-    LR,
-    NO,
-    PARTLY,
-    YES,
-    Outcome,
-    Record,
-    Tracker,
-    config_of,
-    epoch_of,
-    flip,
-    main,
-    sha256,
-    weights_of,
-)
+from experiment import LR, NO, PARTLY, YES, Outcome, Record, config_of, epoch_of, sha256, weights_of
+from probes import Tracker
+from processes import flip
+from script import main
 from track_peer import save, write_training_file
 
 CLI = ("reionemu", "artifact")
@@ -84,9 +73,9 @@ class Reionemu(Tracker):
         provenance = reionemu.load_artifact(root / "facts").provenance
         code = provenance["code"] or {}
         return {
-            "code": f"commit {code['commit']}, dirty: {code['dirty']}" if code else None,
-            "environment": provenance["software"],
-            "command": [Path(word).name for word in provenance["command"]],
+            "code": f"commit {str(code['commit'])[:10]}, dirty: {code['dirty']}" if code else None,
+            "environment": ", ".join(" ".join(item) for item in provenance["software"].items()),
+            "command": " ".join(Path(word).name for word in provenance["command"]),
         }
 
     def plain(self, root: Path) -> tuple[Record, str]:
@@ -193,7 +182,7 @@ class Reionemu(Tracker):
         try:
             said = self.ask("open", root)
         except Exception as error:
-            said = str(error)
+            said = "refused: " + str(error).partition(": ")[2].partition("model.pt ")[2][:70]
         for words in ("verify", "list", "show"):
             target = root / "planted" if words == "show" else root
             self.tool(*CLI, words, str(target), cwd=root, check=False)

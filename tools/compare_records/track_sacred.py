@@ -8,19 +8,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from common import (
-    NO,
-    PARTLY,
-    YES,
-    Outcome,
-    Record,
-    Tracker,
-    config_of,
-    epoch_of,
-    main,
-    sha256,
-    weights_of,
-)
+from experiment import NO, PARTLY, YES, Outcome, Record, config_of, epoch_of, sha256, weights_of
+from probes import Tracker
+from script import main
 
 
 class Sacred(Tracker):

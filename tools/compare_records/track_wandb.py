@@ -9,20 +9,20 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from common import (
+from experiment import (
     NO,
     PARTLY,
     YES,
     Outcome,
     ProbeError,
     Record,
-    Tracker,
     config_of,
     epoch_of,
-    main,
     sha256,
     weights_of,
 )
+from probes import Tracker
+from script import main
 
 LOST = "offline, `wandb --help` has no command that does it"
 
@@ -164,7 +164,7 @@ class Wandb(Tracker):
         (folder / "files" / "config.yaml").write_text(config)
         self.records(root)
         ran = bool(list(root.rglob("RAN")))
-        return Outcome(NO if ran else YES, "the log is protobuf, files are given back as bytes")
+        return Outcome(NO if ran else YES, f"a planted YAML or pickle ran: {ran}; protobuf")
 
     def half(self, root: Path) -> str:
         import wandb

@@ -151,6 +151,10 @@ class Session(_Object):
     started_at: Time = Field(description="UTC")
     host: str = Field(description="name of the machine")
     from_epoch: Count = Field(description="epochs done when it began")
+    ended_at: Time | None = _optional("of one that was killed: its last sign of life")
+    command: list[str] = _optional("the arguments of the process")
+    software: dict[str, str] = _optional("versions by name")
+    commit: str | None = _optional("of the code")
 
 
 class Platform(_Object):
@@ -169,8 +173,24 @@ class Code(_Object):
 
     directory: Text = Field(description="absolute")
     commit: str | None = Field(description="null before the first one")
-    dirty: bool = Field(description="whether tracked files differ from the commit")
+    dirty: bool = Field(description="whether it may differ from the commit")
     diff: str | None = Field(description="how, if there is little of it")
+    diff_sha256: Sha256 | None = Field(description="null if there is no difference")
+
+
+class Script(_Object):
+    """The file of the program."""
+
+    path: Text = Field(description="absolute")
+    sha256: Sha256 = Field(description="of its bytes")
+
+
+class Library(_Object):
+    """The checkout that reionemu was imported from."""
+
+    directory: Text = Field(description="absolute")
+    commit: str | None = Field(description="null before the first one")
+    dirty: bool = Field(description="whether tracked files differ from the commit, or may")
     diff_sha256: Sha256 | None = Field(description="null if there is no difference")
 
 
@@ -186,6 +206,7 @@ class Condensed(Fingerprint):
     """The HDF5 file."""
 
     step: Literal["condensed"] = Field(description="the HDF5 file")
+    sha256: Sha256 | None = _optional("of its bytes; null if it is larger than 512 MB")
     config: Options | None = Field(description="CondenseConfig, if known")
 
 
@@ -264,6 +285,8 @@ class Provenance(_Object):
     platform: Platform = Field(description="the machine of the last one")
     software: dict[str, str] = Field(description="versions by name")
     code: Code | None = Field(description="null if it was run from no git repository")
+    script: Script | None = _optional("null if it was typed, or is a module")
+    library: Library | None = _optional("null if reionemu was installed from a package")
     seeds: dict[str, Seed] = Field(description="by what they are of")
     lineage: list[Step] = Field(description="steps to the weights in order, as far as known")
     request: Options | None = Field(description="what the record is the answer to")

@@ -41,13 +41,16 @@ def inspect(files: Mapping[str, bytes]) -> list[Finding]:
             document, found = _document(name, kind, files[name])
             findings += found
             documents[kind] = document
-    findings += _checksums(files, documents)
+    changed = _checksums(files, documents)
+    findings += changed
     if INFO not in files:
         findings.append(Finding(ERROR, INFO, ABSENT))
     findings += _outcome(documents)
-    findings += _journal(files.get(JOURNAL, b""))
-    with as_finding(findings, INFO):
-        findings += _binaries(files, documents)
+    with as_finding(findings, JOURNAL):
+        findings += _journal(files.get(JOURNAL, b""))
+    if not any(finding.level == ERROR for finding in changed):  # else they need not fit together
+        with as_finding(findings, INFO):
+            findings += _binaries(files, documents)
     with as_finding(findings, PROVENANCE):
         findings += _split(documents)
     return findings

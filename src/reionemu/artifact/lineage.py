@@ -11,7 +11,9 @@ import numpy as np
 
 from ..data.splits import split_indices
 from ..errors import ConfigError
+from ..parameters import ParameterBox
 
+MAX_HASHED_BYTES = 512 * 10**6
 Split = Mapping[str, Any]
 """Fractions by name, as `make_dataloaders` takes them, or rows by name."""
 
@@ -22,16 +24,21 @@ def dataset_source(h5_path: Path) -> dict[str, Any]:
     Returns
     -------
     dict
-        "source_root" (None if not stated) and "stages": options by stage, as `stamps` has them.
+        "source_root" (None if not stated), "stages": options by stage, as `stamps` has them, and
+        "sha256" of the file (None for one larger than 512 MB, which would take seconds).
     """
     from ..simio.hdf5 import open_h5
     from ..simio.stamps import read_stamps
+
+    path = Path(h5_path).expanduser()
 
     with open_h5(h5_path) as h5:
         root = h5.attrs.get("source_root")
         stages = read_stamps(h5)
     root = root.decode("utf-8", "replace") if isinstance(root, bytes) else root
+    small = path.stat().st_size <= MAX_HASHED_BYTES
     return {
+        "sha256": sha256_of(path) if small else None,
         "source_root": root if isinstance(root, str) else None,
         "stages": {name: options for name, options in stages.items() if isinstance(options, dict)},
     }
@@ -96,6 +103,8 @@ def split_record(split: Split | None, n: int | None, seed: int | None) -> dict[s
     """
     if split is None:
         return None
+    if not isinstance(split, Mapping):
+        raise ConfigError(f"split must be a mapping of parts by name, not {split!r:.60}")
     if split and not any(_is_number(part) for part in split.values()):
         indices = {name: _rows(name, rows, n) for name, rows in split.items()}
         return {"fractions": None, "seed": seed, "indices": indices}
@@ -109,6 +118,26 @@ def split_record(split: Split | None, n: int | None, seed: int | None) -> dict[s
     parts = split_indices(n, split, seed)
     indices = {name: rows.tolist() for name, rows in parts.items()}
     return {"fractions": dict(split), "seed": seed, "indices": indices}
+
+
+def training_box(h5_path: Path, split: Mapping[str, Any] | None) -> dict[str, list[float]] | None:
+    """Ranges of the parameters over the training rows of a file, where names and rows are known."""
+    from ..data.arrays import load_training_set
+
+    data = load_training_set(h5_path)
+    rows = (split or {}).get("indices", {}).get("train")
+    if not rows or not data.param_names:
+        return None
+    return ParameterBox.around(data.param_names, data.X[rows]).to_mapping()
+
+
+def sha256_of(path: Path) -> str:
+    """The SHA-256 of a file, read a piece at a time."""
+    digest = hashlib.sha256()
+    with open(path, "rb") as file:
+        while block := file.read(2**20):
+            digest.update(block)
+    return digest.hexdigest()
 
 
 def weights_sha256(weights: Mapping[str, np.ndarray]) -> str:
@@ -136,7 +165,14 @@ def _data_steps(
     if source.get("source_root"):
         inventory = (stages.get("condense") or {}).get("raw_inventory")
         steps.append({"step": "raw", "path": source["source_root"], "inventory_sha256": inventory})
-    steps.append({"step": "condensed", **dataset["fingerprint"], "config": condensed})
+    steps.append(
+        {
+            "step": "condensed",
+            **dataset["fingerprint"],
+            "sha256": source.get("sha256"),
+            "config": condensed,
+        }
+    )
     spectra = config("spectra", "cl_config")
     if spectra is not None:
         steps.append({"step": "spectra", "config": spectra})

@@ -93,10 +93,16 @@ class Artifact:
         return str(self.results.get("status", "not recorded"))
 
     def verify(self) -> Verification:
-        """Check that the record on disk is whole and predicts what it did; see `verify_artifact`."""
+        """Check that the record on disk is whole, and predicts what it did."""
         from .verify import verify_artifact
 
         return verify_artifact(self.path)
+
+    def export(self, out: str | Path, *, overwrite: bool = False) -> Path:
+        """Write the record on disk to one zip file; see `export_artifact`."""
+        from .bundle import export_artifact
+
+        return export_artifact(self.path, Path(out), overwrite=overwrite)
 
     def model(self, *, state_dict: Mapping[str, Any] | None = None, **options: Any) -> nn.Module:
         """The network, built from its record, with its weights, in evaluation mode.

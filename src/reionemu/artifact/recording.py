@@ -7,31 +7,32 @@ was killed, or failed, stays where it is, with its history, and can be resumed.
 
 from __future__ import annotations
 
-import contextlib
 import time
 import traceback
+import warnings
 from collections.abc import Mapping, Sequence
+from datetime import datetime, timezone
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
 from ..config import require_int
-from ..errors import RecordError
-from ..files import write_bytes
+from ..errors import ConfigError, RecordError, ReionemuError, ReionemuWarning
+from .experiment import CONFIG_ARGUMENTS, Contents
 from .journal import as_history
-from .jsonio import read_json, to_plain
+from .jsonio import decode, encode, read_json
 from .layout import CONFIGS, INFO, PROVENANCE, RESULTS
-from .lineage import Split, lineage
+from .lineage import Split, training_box
 from .placing import artifact_path, prepare_root
-from .provenance import files_of, now, seal
+from .provenance import now
+from .pulse import Pulse
 from .run_folder import RunFolder
-from .runs import FAILED, INTERRUPTED, RUNNING, claim, remove_completed
+from .runs import FAILED, INTERRUPTED, RUNNING, claim, remove_completed, require_no_conflict
 from .write import (
-    CONFIG_ARGUMENTS,
-    Contents,
     info_document,
     new_run,
     save_configs,
+    save_provenance,
     save_record,
     save_results,
     write_document,
@@ -80,7 +81,7 @@ def start_artifact(
         For the record: the fractions that `make_dataloaders` was given, or the rows of each part.
     resume : bool
         Go on with the latest run of this name that was killed or failed, if there is one with
-        the same configurations and data. If those differ, a warning says in what.
+        the same configurations, data and split. If those differ, a warning says in what.
     state_seconds : float
         `fit(record=run)` saves what is needed to resume when this much time has passed; 0 for
         every epoch.
@@ -112,6 +113,8 @@ def start_artifact(
         split=split,
         description=description,
     )
+    if dataset_path is not None and split is not None:
+        contents.training_box = training_box(dataset_path, contents.split_record())
     return start_run(name, root_dir, contents, resume=resume, state_seconds=state_seconds)
 
 
@@ -126,19 +129,28 @@ def start_run(
     """`start_artifact` in terms of the record's contents.
 
     Two runs are the same, and one can go on where the other stopped, if their `contents.request`
-    is; where there is none, their configurations and data are taken for it.
+    is; where there is none, their configurations, data and split are taken for it.
     """
     prepare_root(artifact_path(name, root_dir))
     root = Path(root_dir).expanduser().absolute()
+    require_no_conflict(name, root)
     if contents.request is None:
-        data = (contents.dataset or {}).get("content_sha256")
-        contents.request = {"configs": contents.configs, "content_sha256": data}
-    contents.request = to_plain(contents.request, "request")
+        contents.request = {
+            "configs": contents.configs,
+            "content_sha256": (contents.dataset or {}).get("content_sha256"),
+            "split": contents.split_record(),
+        }
+    contents.request = decode(encode(contents.request), "request")
     remove_completed(name, root)
     claimed = claim(name, root, contents.request) if resume else None
     if claimed is None:
         return _begin(name, root, contents, state_seconds)
-    return _go_on(name, root, contents, state_seconds, claimed)
+    folder, pulse, died_at = claimed
+    try:
+        return _go_on(name, root, contents, state_seconds, folder, pulse, died_at)
+    except BaseException:
+        pulse.stop()
+        raise
 
 
 def _begin(name: str, root: Path, contents: Contents, state_seconds: float) -> Run:
@@ -153,28 +165,57 @@ def _begin(name: str, root: Path, contents: Contents, state_seconds: float) -> R
     def fill(folder: Path) -> None:
         save_configs(folder, **contents.configs)
         save_results(folder, **contents.results, status=RUNNING)
+        if contents.training_box is not None:
+            info["training_box"] = contents.training_box
         write_document(folder, INFO, info)
-        _write_provenance(folder, run, contents)
+        save_provenance(folder, contents, run, has_ended=False)
 
     folder = RunFolder.create(root, name, run["run"], fill)
     return Run(name, root, contents, folder, run, state_seconds)
 
 
-def _go_on(name: str, root: Path, contents: Contents, state_seconds: float, claimed: Path) -> Run:
+def _go_on(
+    name: str,
+    root: Path,
+    contents: Contents,
+    state_seconds: float,
+    claimed: Path,
+    pulse: Pulse,
+    died_at: float | None,
+) -> Run:
     """A run that goes on where a dead one stopped, in its folder."""
     provenance = read_json(claimed / PROVENANCE)
     contents.configs = _arguments(read_json(claimed / CONFIGS))
     results = read_json(claimed / RESULTS)
     parts = ("summary", "metrics", "dataset_prep_stats")
     contents.results = {key: results[key] for key in parts if results.get(key)}
-    folder, saved, journal = RunFolder.take_over(claimed)
+    folder, saved, journal = RunFolder.take_over(claimed, pulse)
     run = new_run(started_at=provenance.get("started_at"))
-    run["run"] = claimed.name
-    before = provenance.get("sessions") or []
+    run["run"] = provenance.get("run", claimed.name)
+    before = [dict(session) for session in provenance.get("sessions") or []]
+    if before and not before[-1].get("ended_at") and died_at is not None:
+        moment = datetime.fromtimestamp(died_at, tz=timezone.utc)
+        before[-1]["ended_at"] = moment.isoformat()
     run["sessions"] = [*before, _session(run, saved["epoch"] if saved else 0)]
+    _warn_of_changes(provenance, run)
     save_results(claimed, **contents.results, status=RUNNING)
-    _write_provenance(claimed, run, contents)
+    save_provenance(claimed, contents, run, has_ended=False)
     return Run(name, root, contents, folder, run, state_seconds, saved or {"epoch": 0}, journal)
+
+
+def _warn_of_changes(before: Mapping[str, Any], run: Mapping[str, Any]) -> None:
+    """Say so if a run goes on with other software, with which its numbers may differ."""
+    old, new = before.get("software") or {}, run["software"]
+    changed = [f"{k} {old[k]} -> {new.get(k)}" for k in old if old[k] != new.get(k)]
+    commits = [(document.get("code") or {}).get("commit") for document in (before, run)]
+    if commits[0] != commits[1]:
+        changed.append(f"commit {commits[0]} -> {commits[1]}")
+    if changed:
+        warnings.warn(
+            f"the run goes on with other software than it began with: {', '.join(changed)}",
+            ReionemuWarning,
+            stacklevel=5,
+        )
 
 
 class Run:
@@ -211,8 +252,11 @@ class Run:
         self.history = as_history(journal)
         self._root, self._contents, self._folder, self._run = root, contents, folder, run
         self._state: dict[str, Any] | None = (saved or {}).get("state")
+        self._epochs = [entry["epoch"] for entry in journal]
         self._epoch: int = (saved or {}).get("epoch", 0)
+        self._trained: Mapping[str, Any] | None = None
         self._state_seconds, self._state_at = state_seconds, time.monotonic()
+        self._pause = 0.0
         self._is_open = True
 
     @property
@@ -229,7 +273,7 @@ class Run:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        if not self._is_open:
+        if not self._is_open or not self._folder.is_ours:
             return
         if error is None:
             self.finish()
@@ -249,10 +293,18 @@ class Run:
             NaN and infinity are kept.
         """
         self._require_open()
-        require_int("log", "epoch", epoch, minimum=max(self._epoch, 1))
+        if epoch < self._epoch:
+            raise ConfigError(
+                f"epoch {epoch} was logged after epoch {self._epoch}: a run records one training. "
+                "Start another run for the next"
+            )
+        require_int("log", "epoch", epoch, minimum=1)
+        if "epoch" in values:
+            raise ConfigError("a value cannot be called 'epoch'; that is the number of the epoch")
         plain = {str(key): float(value) for key, value in values.items()}
         self._folder.append({"epoch": int(epoch), **plain})
         self._epoch = int(epoch)
+        self._epochs.append(self._epoch)
         for key, value in plain.items():
             self.history.setdefault(key, []).append(value)
 
@@ -278,24 +330,34 @@ class Run:
             For a value JSON cannot hold.
         """
         self._require_open()
-        results = {"metrics": metrics, "results_summary": results_summary}
-        to_plain({k: v for k, v in results.items() if v is not None})
-        to_plain({k: v for k, v in more.items() if k in CONFIG_ARGUMENTS})
-        self._contents.update(checkpoint=checkpoint, normalizers=normalizers, **results, **more)
         self._folder.require_ours()
+        self._contents.update(
+            checkpoint=checkpoint,
+            normalizers=normalizers,
+            metrics=metrics,
+            results_summary=results_summary,
+            **more,
+        )
         if any(name in CONFIG_ARGUMENTS for name in more):
             save_configs(self.path, **self._contents.configs)
         save_results(self.path, **self._contents.results, status=RUNNING)
 
     def state_is_due(self) -> bool:
         """Whether it is time to save a state again."""
-        return time.monotonic() - self._state_at >= self._state_seconds
+        return time.monotonic() - self._state_at >= max(self._state_seconds, self._pause)
 
     def save_state(self, epoch: int, state: Mapping[str, Any]) -> None:
         """Keep what is needed to go on after an epoch (tensors, numbers, texts, containers)."""
         self._require_open()
+        began = time.monotonic()
         self._folder.save_state(epoch, state)
         self._state_at = time.monotonic()
+        if self._state_seconds > 0:  # no more than a twentieth of the time goes to saving
+            self._pause = 20 * (self._state_at - began)
+
+    def trained(self, weights: Mapping[str, Any]) -> None:
+        """Take the weights that a training came to; they are saved if no others are recorded."""
+        self._trained = weights
 
     def saved_state(self) -> dict[str, Any] | None:
         """The state to go on from, or None if the run starts from the beginning."""
@@ -305,16 +367,26 @@ class Run:
         """Complete the record and move it to its name; the path is returned."""
         self._require_open()
         self._folder.require_ours()
-        self._contents.results.setdefault("history", self.history)
+        self._contents.results.setdefault("history", self._full_history())
+        if self._contents.checkpoint is None:
+            self._contents.checkpoint = self._trained
         try:
             final = save_record(self.name, self._root, self._contents, self._run)
         except Exception as error:
             self.fail(error)
             raise
+        except BaseException:
+            self._close(INTERRUPTED, None)
+            raise
         self._is_open = False
         self._folder.discard()
         self.path = final
         return final
+
+    def _full_history(self) -> dict[str, list[Any]]:
+        """The history; with the numbers of its epochs, if they are not 1, 2, 3 and so on."""
+        counted = list(range(1, len(self._epochs) + 1))
+        return self.history if self._epochs == counted else {"epoch": self._epochs, **self.history}
 
     def fail(self, error: BaseException) -> None:
         """End the run as failed; the record keeps the traceback."""
@@ -330,46 +402,39 @@ class Run:
 
     def _close(self, status: str, error: Mapping[str, Any] | None) -> None:
         """End the run unfinished. What raised is more important than a failure in here."""
-        results = {"history": self.history, **self._contents.results}
-        with contextlib.suppress(OSError, RecordError):
+        results = {"history": self._full_history(), **self._contents.results}
+        try:
             self._folder.require_ours()
             save_results(self.path, **results, status=status, error=error)
-            _write_provenance(self.path, self._run, self._contents, has_ended=True)
-        self._is_open = False
-        self._folder.close()
+            save_provenance(self.path, self._contents, self._run)
+        except (OSError, ReionemuError, TypeError, ValueError) as failure:
+            warnings.warn(
+                f"how the run in {self.path} ended could not be recorded: {failure}",
+                ReionemuWarning,
+                stacklevel=3,
+            )
+        finally:
+            self._is_open = False
+            self._folder.close()
 
     def _require_open(self) -> None:
+        if not self._folder.is_ours:
+            raise RecordError(f"the run {self.name!r} belongs to the process that started it")
         if not self._is_open:
             raise RecordError(f"the run {self.name!r} has ended; start another")
 
 
-def _write_provenance(
-    folder: Path, run: Mapping[str, Any], contents: Contents, *, has_ended: bool = False
-) -> None:
-    """What made an unfinished run; its files change, and are listed only when it has ended."""
-    steps = lineage(
-        dataset=contents.dataset,
-        source=contents.source,
-        configs=contents.configs,
-        split=contents.split_record(),
-        weights=None,
-    )
-    document = {
-        **run,
-        "ended_at": now() if has_ended else None,
-        "wall_time_s": None,
-        "seeds": contents.seeds(),
-        "lineage": steps,
-        "request": contents.request,
-        "self_test": None,
-        "files": files_of(folder) if has_ended else {},
-    }
-    write_bytes(folder / PROVENANCE, seal(document))
-
-
 def _session(run: Mapping[str, Any], from_epoch: int) -> dict[str, Any]:
     """What provenance.json says of a process that works on a run."""
-    return {"started_at": now(), "host": run["platform"]["host"], "from_epoch": from_epoch}
+    return {
+        "started_at": now(),
+        "ended_at": None,
+        "host": run["platform"]["host"],
+        "from_epoch": from_epoch,
+        "command": run["command"],
+        "software": run["software"],
+        "commit": (run["code"] or {}).get("commit"),
+    }
 
 
 def _arguments(configs: Mapping[str, Any]) -> dict[str, Any]:

@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from ..config import check_keys
 from ..data.normalization import Normalizer
 from ..files import write_bytes
 from .dataset import dataset_summary
+from .experiment import Contents
 from .jsonio import encode
 from .layout import (
     CHECKPOINT,
@@ -25,9 +24,9 @@ from .layout import (
     SCHEMA_VERSION,
     WEIGHTS,
 )
-from .lineage import Split, dataset_source, lineage, split_record
+from .lineage import lineage
 from .placing import artifact_path, entry_name, placing
-from .provenance import circumstances, files_of, now, seal
+from .provenance import circumstances, files_of, now, seal, this_platform
 from .read import load_artifact
 from .selftest import make_self_test
 from .sidecars import decode_weights, save_model_checkpoint, save_normalizers, save_weights
@@ -228,98 +227,6 @@ def save_artifact(
     return save_record(name, root_dir, contents)
 
 
-CONFIG_ARGUMENTS = (
-    "condense_config",
-    "cl_config",
-    "build_config",
-    "dataloader_config",
-    "fit_config",
-    "kfold_config",
-    "model_config",
-    "optimizer_config",
-    "tuning_config",
-)
-_RESULTS = {
-    "results_summary": "summary",
-    "metrics": "metrics",
-    "history": "history",
-    "dataset_prep_stats": "dataset_prep_stats",
-}
-_OTHER = ("normalizers", "checkpoint", "description", "split", "training_box")
-
-
-@dataclass
-class Contents:
-    """Everything that a record is made of.
-
-    Attributes
-    ----------
-    configs, results : dict
-        Arguments of `save_configs` and `save_results`.
-    dataset : mapping, optional
-        Such as `dataset_summary` returns.
-    source : mapping, optional
-        Such as `dataset_source` returns.
-    split : mapping, optional
-        Fractions or rows by name.
-    normalizers, checkpoint, description : optional
-        As in `save_artifact`.
-    training_box : mapping, optional
-        Ranges of the parameters over the training rows, where the caller knows them.
-    request : mapping, optional
-        What the record is the answer to.
-    """
-
-    configs: dict[str, Any] = field(default_factory=dict)
-    results: dict[str, Any] = field(default_factory=dict)
-    dataset: Mapping[str, Any] | None = None
-    source: Mapping[str, Any] | None = None
-    split: Split | None = None
-    normalizers: Mapping[str, Normalizer | None] | None = None
-    checkpoint: Any = None
-    description: str | None = None
-    training_box: Mapping[str, Any] | None = None
-    request: Mapping[str, Any] | None = None
-
-    def describe(self, dataset_path: Path) -> None:
-        """Read what is to be recorded of the HDF5 file."""
-        self.dataset = dataset_summary(dataset_path)
-        self.source = dataset_source(dataset_path)
-
-    def update(self, **arguments: Any) -> None:
-        """Take arguments of `save_artifact`, or `training_box`; None says nothing.
-
-        Raises
-        ------
-        ConfigError (ValueError)
-            For an argument that there is not, naming the nearest.
-        """
-        check_keys(arguments, (*CONFIG_ARGUMENTS, *_RESULTS, *_OTHER), "a record")
-        for name, value in arguments.items():
-            if value is None:
-                continue
-            if name in CONFIG_ARGUMENTS:
-                self.configs[name] = value
-            elif name in _RESULTS:
-                self.results[_RESULTS[name]] = value
-            else:
-                setattr(self, name, value)
-
-    def seeds(self) -> dict[str, int]:
-        """Seeds in the configurations, by what they are of."""
-        options = {
-            name.removesuffix("_config"): config if isinstance(config, Mapping) else vars(config)
-            for name, config in self.configs.items()
-            if isinstance(config, Mapping) or hasattr(config, "__dict__")
-        }
-        return {name: o["seed"] for name, o in options.items() if o.get("seed") is not None}
-
-    def split_record(self) -> dict[str, Any] | None:
-        """What provenance.json says of the split."""
-        rows = (self.dataset or {}).get("n_samples")
-        return split_record(self.split, rows, self.seeds().get("dataloader"))
-
-
 def save_record(
     name: str, root_dir: Path, contents: Contents, run: Mapping[str, Any] | None = None
 ) -> Path:
@@ -335,14 +242,8 @@ def save_record(
     return final
 
 
-def new_run(started_at: str | None = None) -> dict[str, Any]:
-    """What provenance.json says of a run that begins, or is recorded, now."""
-    return {**circumstances(), "run": entry_name(), "started_at": started_at, "sessions": []}
-
-
 def fill(folder: Path, name: str, contents: Contents, run: Mapping[str, Any]) -> None:
     """Write the files of a complete record, provenance and its seal last."""
-    split = contents.split_record()
     written: dict[str, Path | None] = {
         "configs": save_configs(folder, **contents.configs),
         "results": save_results(folder, **contents.results),
@@ -369,25 +270,62 @@ def fill(folder: Path, name: str, contents: Contents, run: Mapping[str, Any]) ->
     if contents.training_box is not None:
         info["training_box"] = contents.training_box
     write_document(folder, INFO, info)
-    ended = now()
-    steps = lineage(
-        dataset=contents.dataset,
-        source=contents.source,
-        configs=contents.configs,
-        split=split,
-        weights=weights,
-    )
+    self_test = make_self_test(load_artifact(folder)) if weights else None
+    save_provenance(folder, contents, run, weights=weights, self_test=self_test)
+
+
+def save_provenance(
+    folder: Path,
+    contents: Contents,
+    run: Mapping[str, Any],
+    *,
+    has_ended: bool = True,
+    weights: Mapping[str, np.ndarray] | None = None,
+    self_test: Mapping[str, Any] | None = None,
+) -> None:
+    """Write provenance.json, with its seal; the other files must be there if the run has ended.
+
+    Parameters
+    ----------
+    run : mapping
+        Such as `new_run` returns.
+    """
+    sessions = [dict(session) for session in run["sessions"]]
+    ended = now() if has_ended else None
+    if sessions:
+        sessions[-1]["ended_at"] = ended
     document = {
         **run,
+        "platform": this_platform(),  # PyTorch, which knows the GPUs, may have been loaded late
+        "sessions": sessions,
         "ended_at": ended,
-        "wall_time_s": _seconds(run.get("started_at"), ended),
+        "wall_time_s": sum(map(_seconds, sessions)) if sessions and has_ended else None,
         "seeds": contents.seeds(),
-        "lineage": steps,
+        "lineage": lineage(
+            dataset=contents.dataset,
+            source=contents.source,
+            configs=contents.configs,
+            split=contents.split_record(),
+            weights=weights,
+        ),
         "request": contents.request,
-        "self_test": make_self_test(load_artifact(folder)) if weights else None,
-        "files": files_of(folder),
+        "self_test": self_test,
+        "files": files_of(folder) if has_ended else {},
     }
     write_bytes(folder / PROVENANCE, seal(document))
+
+
+def new_run(started_at: str | None = None) -> dict[str, Any]:
+    """What provenance.json says of a run that begins, or is recorded, now."""
+    return {**circumstances(), "run": entry_name(), "started_at": started_at, "sessions": []}
+
+
+def _seconds(session: Mapping[str, Any]) -> float:
+    """How long a process worked on a run; clocks that were set back count for nothing."""
+    if not session.get("ended_at"):
+        return 0.0
+    begin, end = (datetime.fromisoformat(session[key]) for key in ("started_at", "ended_at"))
+    return max(0.0, (end - begin).total_seconds())
 
 
 def info_document(
@@ -415,9 +353,3 @@ def write_document(folder: Path, name: str, document: Mapping[str, Any]) -> Path
     path = Path(folder) / name
     write_bytes(path, encode(document))
     return path
-
-
-def _seconds(start: str | None, end: str) -> float | None:
-    if start is None:
-        return None
-    return (datetime.fromisoformat(end) - datetime.fromisoformat(start)).total_seconds()

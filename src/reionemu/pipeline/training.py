@@ -16,13 +16,13 @@ import torch
 from torch import nn
 
 from ..artifact.dataset import describe, file_fingerprint
+from ..artifact.experiment import Contents
 from ..artifact.jsonio import to_plain
 from ..artifact.lineage import dataset_source
 from ..artifact.placing import artifact_path, prepare_root
 from ..artifact.read import Artifact, load_artifact
 from ..artifact.recording import Run, start_run
 from ..artifact.runs import COMPLETED
-from ..artifact.write import Contents
 from ..data.arrays import TrainingSet, load_training_set
 from ..data.dataloaders import loaders_for
 from ..data.normalization import Normalizer
@@ -99,6 +99,7 @@ def train_artifact(
         dataset={"path": fingerprint["path"], "fingerprint": fingerprint, **describe(data)},
         source=source,
         split=parts,
+        fractions=options.split,
         description=description,
         training_box=ParameterBox.around(data.param_names, data.X[parts["train"]]).to_mapping(),
         request=_request(data, options),

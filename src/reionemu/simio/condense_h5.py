@@ -126,7 +126,7 @@ def condense_sim_root(
     # What is there before anything is read: files that change meanwhile will not match it.
     stamp = condense_stamp(folders, sim_prefix, config)
     with create_h5(out_path) as h5:
-        h5.attrs["source_root"] = str(sim_root)
+        h5.attrs["source_root"] = str(sim_root.absolute())
         h5.attrs["description"] = file_description
         h5.attrs["version"] = version
         sims = h5.create_group("sims")

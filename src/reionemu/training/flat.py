@@ -15,15 +15,20 @@ from typing import Any
 import torch
 from torch import nn
 
-from ..models.network import one_thread_if_small
+from ..models.network import DenseStack, one_thread_if_small
 
 _ELEMENTWISE = (torch.optim.Adam, torch.optim.AdamW, torch.optim.SGD)
 
 
 @contextlib.contextmanager
 def small_model_settings(model: nn.Module, optimizer: torch.optim.Optimizer) -> Iterator[None]:
-    """Within the block, one flat tensor a parameter group and, for a small model, one thread."""
-    with one_thread_if_small(model), flattened(optimizer):
+    """Within the block, one flat tensor a parameter group and, for a small model, one thread.
+
+    Only the networks of this package are known to use every weight in every step; for others an
+    optimizer may treat a weight without a gradient in its own way, so they are left as they are.
+    """
+    known = isinstance(model, DenseStack) and type(model).forward is DenseStack.forward
+    with one_thread_if_small(model), flattened(optimizer) if known else contextlib.nullcontext():
         yield
 
 

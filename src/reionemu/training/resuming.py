@@ -1,12 +1,15 @@
-"""Everything that decides how training goes on: what `fit` saves, and restores, to be resumed.
+"""What decides how training goes on: what `fit` saves, and restores, to be resumed.
 
-Resumed on a CPU, training comes to the same numbers as without the interruption, bit for bit.
+That is the model, the optimizer, the random numbers of PyTorch, NumPy and Python, generators of
+the loaders, and whatever the caller names. With it, training that is resumed on a CPU comes to the
+same numbers as without the interruption, bit for bit.
 """
 
 from __future__ import annotations
 
 import random
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import Any, Protocol
 
 import numpy as np
@@ -28,12 +31,32 @@ class Recorder(Protocol):
     def save_state(self, epoch: int, state: Mapping[str, Any]) -> None:
         """Keep a state of tensors, numbers, texts and containers of them."""
 
+    def trained(self, weights: Mapping[str, Any]) -> None:
+        """Take the weights that the training came to."""
+
     def saved_state(self) -> Mapping[str, Any] | None:
         """The last state kept by an earlier run that is to go on, or None."""
 
 
+class Stateful(Protocol):
+    """Something with a state of its own, such as a scheduler of the learning rate."""
+
+    def state_dict(self) -> Mapping[str, Any]:
+        """The state."""
+
+    def load_state_dict(self, state: Any) -> Any:
+        """Put a state back."""
+
+
+NOTHING: Mapping[str, Stateful] = MappingProxyType({})
+
+
 def capture(
-    model: nn.Module, optimizer: torch.optim.Optimizer, loader: Any, progress: Mapping[str, Any]
+    model: nn.Module,
+    optimizer: torch.optim.Optimizer,
+    loaders: Sequence[Any],
+    stateful: Mapping[str, Stateful],
+    progress: Mapping[str, Any],
 ) -> dict[str, Any]:
     """The state of a training run between two epochs.
 
@@ -45,25 +68,34 @@ def capture(
     return {
         "model": dict(model.state_dict()),
         "optimizer": optimizer.state_dict(),
-        "random": _random_state(loader),
+        "random": _random_state(loaders),
+        "stateful": {name: thing.state_dict() for name, thing in stateful.items()},
         "progress": dict(progress),
     }
 
 
 def restore(
-    state: Mapping[str, Any], model: nn.Module, optimizer: torch.optim.Optimizer, loader: Any
+    state: Mapping[str, Any],
+    model: nn.Module,
+    optimizer: torch.optim.Optimizer,
+    loaders: Sequence[Any],
+    stateful: Mapping[str, Stateful],
 ) -> dict[str, Any]:
     """Put a captured state back, and return the loop's own part of it.
 
     Raises
     ------
     RecordError (ValueError)
-        If the state is not one of this model and optimizer.
+        If the state is not one of these.
     """
     try:
+        if set(state["stateful"]) != set(stateful):
+            raise ValueError(f"it has stateful={sorted(state['stateful'])}")
         model.load_state_dict(state["model"])
         optimizer.load_state_dict(state["optimizer"])
-        _restore_random(state["random"], loader)
+        for name, thing in stateful.items():
+            thing.load_state_dict(state["stateful"][name])
+        _restore_random(state["random"], loaders)
         return dict(state["progress"])
     except (KeyError, TypeError, ValueError, RuntimeError) as error:
         raise RecordError(
@@ -72,10 +104,10 @@ def restore(
         ) from None
 
 
-def _random_state(loader: Any) -> dict[str, Any]:
+def _random_state(loaders: Sequence[Any]) -> dict[str, Any]:
     version, words, gauss = random.getstate()
     name, keys, position, has_gauss, cached = np.random.get_state(legacy=True)
-    generators = [g.get_state() for g in _generators(loader)]
+    generators = [g.get_state() for g in _generators(loaders)]
     return {
         "torch": torch.get_rng_state(),
         "cuda": torch.cuda.get_rng_state_all() if torch.cuda.is_available() else [],
@@ -85,7 +117,7 @@ def _random_state(loader: Any) -> dict[str, Any]:
     }
 
 
-def _restore_random(state: Mapping[str, Any], loader: Any) -> None:
+def _restore_random(state: Mapping[str, Any], loaders: Sequence[Any]) -> None:
     torch.set_rng_state(state["torch"])
     if torch.cuda.is_available() and len(state["cuda"]) == torch.cuda.device_count():
         torch.cuda.set_rng_state_all(state["cuda"])
@@ -93,13 +125,17 @@ def _restore_random(state: Mapping[str, Any], loader: Any) -> None:
     random.setstate((version, tuple(words), gauss))
     name, keys, position, has_gauss, cached = state["numpy"]
     np.random.set_state((name, keys.numpy().astype(np.uint32), position, has_gauss, cached))
-    for generator, saved in zip(_generators(loader), state["loader"], strict=True):
+    for generator, saved in zip(_generators(loaders), state["loader"], strict=True):
         generator.set_state(saved)
 
 
-def _generators(loader: Any) -> list[torch.Generator]:
-    """Generators of its own that a loader draws from."""
-    owners = (loader, getattr(loader, "sampler", None))
-    found = [getattr(owner, "generator", None) for owner in owners]
+def _generators(loaders: Sequence[Any]) -> list[torch.Generator]:
+    """Generators of their own that loaders draw from, each once."""
+    found = [
+        getattr(owner, "generator", None)
+        for loader in loaders
+        for batches in (loader, getattr(loader, "batch_sampler", None))
+        for owner in (batches, getattr(batches, "sampler", None))
+    ]
     unique = {id(g): g for g in found if isinstance(g, torch.Generator)}
     return list(unique.values())

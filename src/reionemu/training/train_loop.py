@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import copy
 import math
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
@@ -16,7 +17,7 @@ from ..errors import ConfigError, DatasetError, NonFiniteLossError
 from ..models.mc_dropout_emulator import mc_draws
 from .device import require_available, resolve_device
 from .flat import small_model_settings, zero_gradients
-from .resuming import Recorder, capture, restore
+from .resuming import NOTHING, Recorder, Stateful, capture, restore
 
 Batches = Iterable[tuple[torch.Tensor, torch.Tensor]]
 Metric = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
@@ -103,6 +104,7 @@ def fit(
     *,
     on_epoch: OnEpoch | None = None,
     record: Recorder | None = None,
+    stateful: Mapping[str, Stateful] = NOTHING,
 ) -> History:
     """Train a model.
 
@@ -131,6 +133,10 @@ def fit(
         Such as `start_artifact` gives: the history goes there as epochs end, and now and then the
         state of the training. If it goes on with an interrupted run, so does the training, with
         the model, optimizer and loaders built as they were for that one.
+    stateful : mapping of str to object, optional
+        What else decides how training goes on, by name, such as a scheduler of the learning rate
+        that `on_epoch` steps: objects with `state_dict` and `load_state_dict`. Their states are
+        recorded and restored with the rest.
 
     Returns
     -------
@@ -160,6 +166,7 @@ def fit(
         keep_best=keep_best,
         on_epoch=on_epoch,
         record=record,
+        stateful=stateful,
     ).history
 
 
@@ -177,6 +184,7 @@ def run_epochs(
     keep_best: bool = True,
     on_epoch: OnEpoch | None = None,
     record: Recorder | None = None,
+    stateful: Mapping[str, Stateful] = NOTHING,
 ) -> FitOutcome:
     """Train a model as `fit` does, and tell which epoch was best.
 
@@ -198,10 +206,11 @@ def run_epochs(
             return evaluate_metrics(model, val_loader, loss_fn, device, metrics)
         return evaluate_mc_metrics(model, val_loader, loss_fn, device, metrics, n_mc_samples)
 
+    loaders = (train_loader, val_loader)
     progress = _Progress()
     saved = record.saved_state() if record else None
     if saved is not None:
-        progress = _Progress(**restore(saved, model, optimizer, train_loader))
+        progress = _Progress(**restore(saved, model, optimizer, loaders, stateful))
     with contextlib.ExitStack() as stack:
         stack.enter_context(small_model_settings(model, optimizer))
         while progress.epoch < config.epochs and not progress.is_over(config):
@@ -210,6 +219,8 @@ def run_epochs(
             )
             values = {"train_loss": loss, **{f"val_{k}": v for k, v in validate().items()}}
             if not _finite(values):
+                if record:
+                    record.log(progress.epoch + 1, values)
                 stack.close()
                 progress.leave(model)
                 raise _diverged(values, progress.epoch + 1, progress.history)
@@ -224,12 +235,14 @@ def run_epochs(
                 if on_epoch:
                     on_epoch(progress.epoch, values)
                 if record and state_is_due:
-                    record.save_state(*progress.state(model, optimizer, train_loader))
+                    record.save_state(*progress.state(model, optimizer, loaders, stateful))
                 stack.enter_context(small_model_settings(model, optimizer))
     if record:
-        record.save_state(*progress.state(model, optimizer, train_loader))
+        record.save_state(*progress.state(model, optimizer, loaders, stateful))
     progress.leave(model)
     model.eval()
+    if record:
+        record.trained(copy.deepcopy(model.state_dict()))
     weights = "best" if keep_best else "last"
     return FitOutcome(progress.history, progress.best_epoch, progress.best_loss, weights)
 
@@ -274,10 +287,14 @@ class _Progress:
             model.load_state_dict(self.best_state)
 
     def state(
-        self, model: nn.Module, optimizer: torch.optim.Optimizer, loader: Batches
+        self,
+        model: nn.Module,
+        optimizer: torch.optim.Optimizer,
+        loaders: tuple[Batches, Batches],
+        stateful: Mapping[str, Stateful],
     ) -> tuple[int, dict[str, Any]]:
         """The epoch, and all that decides how training goes on after it."""
-        return self.epoch, capture(model, optimizer, loader, vars(self))
+        return self.epoch, capture(model, optimizer, loaders, stateful, vars(self))
 
 
 def train_one_epoch(
