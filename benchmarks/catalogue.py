@@ -22,7 +22,7 @@ from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
 
-from reionemu.artifact.jsonio import encode
+from reionemu.artifact.formats.jsonio import encode
 from reionemu.artifact.provenance import seal
 
 FILES = ("info.json", "configs.json", "results.json", "provenance.json")

@@ -24,11 +24,11 @@ from . import (
 from . import (
     tuning as tuning,
 )
-from .artifact.bundle import (
-    export_artifact as export_artifact,
+from .artifact.collection.records import (
+    Catalogue as Catalogue,
 )
-from .artifact.bundle import (
-    import_artifact as import_artifact,
+from .artifact.collection.records import (
+    catalogue as catalogue,
 )
 from .artifact.dataset import (
     dataset_summary as dataset_summary,
@@ -36,24 +36,24 @@ from .artifact.dataset import (
 from .artifact.dataset import (
     file_fingerprint as file_fingerprint,
 )
-from .artifact.jsonio import read_json as read_json
+from .artifact.formats.jsonio import read_json as read_json
+from .artifact.formats.sidecars import (
+    load_normalizers as load_normalizers,
+)
+from .artifact.formats.sidecars import (
+    save_model_checkpoint as save_model_checkpoint,
+)
+from .artifact.formats.sidecars import (
+    save_normalizers as save_normalizers,
+)
 from .artifact.read import Artifact as Artifact
 from .artifact.read import load_artifact as load_artifact
 from .artifact.recording import start_artifact as start_artifact
-from .artifact.records import (
-    Catalogue as Catalogue,
+from .artifact.sharing.bundle import (
+    export_artifact as export_artifact,
 )
-from .artifact.records import (
-    catalogue as catalogue,
-)
-from .artifact.sidecars import (
-    load_normalizers as load_normalizers,
-)
-from .artifact.sidecars import (
-    save_model_checkpoint as save_model_checkpoint,
-)
-from .artifact.sidecars import (
-    save_normalizers as save_normalizers,
+from .artifact.sharing.bundle import (
+    import_artifact as import_artifact,
 )
 from .artifact.write import (
     create_artifact_dir as create_artifact_dir,

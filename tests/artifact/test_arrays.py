@@ -16,9 +16,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as npst
 
-from reionemu.artifact.arrays import npz_arrays, safetensors_arrays
-from reionemu.artifact.checkpoint import read_checkpoint
-from reionemu.artifact.sidecars import decode_checkpoint, save_weights
+from reionemu.artifact.formats.arrays import npz_arrays, safetensors_arrays
+from reionemu.artifact.formats.checkpoint import read_checkpoint
+from reionemu.artifact.formats.sidecars import decode_checkpoint, save_weights
 from reionemu.errors import UnsafeRecordError
 
 BASE = torch.arange(24.0).reshape(4, 6)
@@ -153,7 +153,7 @@ def test_readers_import_no_pytorch(tmp_path: Any) -> None:
     (tmp_path / "model.pt").write_bytes(saved({"a": BASE}))
     code = (
         "import sys\nfrom pathlib import Path\n"
-        "from reionemu.artifact.sidecars import decode_checkpoint\n"
+        "from reionemu.artifact.formats.sidecars import decode_checkpoint\n"
         "weights, _ = decode_checkpoint(Path(sys.argv[1]).read_bytes(), 'it')\n"
         "assert weights['a'].sum() == 276\nassert 'torch' not in sys.modules\n"
     )

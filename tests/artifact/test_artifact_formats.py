@@ -16,9 +16,9 @@ import safetensors
 import torch
 
 import reionemu
-from reionemu.artifact.jsonio import MAX_BYTES, MAX_DEPTH, MAX_VALUES
-from reionemu.artifact.migrations import known_version
-from reionemu.artifact.sidecars import MAX_ARRAY_BYTES, MAX_WEIGHTS_BYTES
+from reionemu.artifact.formats.jsonio import MAX_BYTES, MAX_DEPTH, MAX_VALUES
+from reionemu.artifact.formats.migrations import known_version
+from reionemu.artifact.formats.sidecars import MAX_ARRAY_BYTES, MAX_WEIGHTS_BYTES
 
 PAGE = (Path(__file__).parents[2] / "docs" / "formats.md").read_text()
 
@@ -166,7 +166,7 @@ def test_every_key_of_provenance_is_described(recorded: tuple[set[str], Path]) -
     for key in ("platform", "self_test", "software", "sessions", "seeds"):
         part = document[key][0] if key == "sessions" else document[key]
         assert set(part) <= set(re.findall(r"`(\w+)`", meanings[key])), key
-    from reionemu.artifact.documents import Code
+    from reionemu.artifact.formats.documents import Code
 
     assert set(Code.model_fields) <= set(re.findall(r"`(\w+)`", meanings["code"]))
     assert set(document["files"]) == terms("## Artifact") - {"provenance.json"}
@@ -239,7 +239,7 @@ def test_an_exported_record_holds_what_is_described(
 
 
 def test_every_published_schema_is_of_a_document_described() -> None:
-    from reionemu.artifact.documents import MODELS
+    from reionemu.artifact.formats.documents import MODELS
 
     words = {"history": "history.jsonl", "weights": "weights.safetensors"}
     words["stages"] = "reionemu_stages"

@@ -18,7 +18,7 @@ import pytest
 import torch
 
 import reionemu
-from reionemu.artifact.sidecars import decode_checkpoint
+from reionemu.artifact.formats.sidecars import decode_checkpoint
 from reionemu.errors import MissingRecordError, RecordError, UnsafeRecordError
 
 GOLDEN = Path(__file__).parent / "golden"

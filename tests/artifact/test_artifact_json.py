@@ -21,7 +21,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import reionemu
-from reionemu.artifact.jsonio import MAX_BYTES, decode, encode
+from reionemu.artifact.formats.jsonio import MAX_BYTES, decode, encode
 from reionemu.errors import MissingFileError, RecordError, UnrecordableError
 
 

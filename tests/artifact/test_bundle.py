@@ -18,7 +18,7 @@ import pytest
 
 import reionemu
 from reionemu.artifact import export_artifact, import_artifact, model_card, ro_crate
-from reionemu.artifact.jsonio import decode, encode
+from reionemu.artifact.formats.jsonio import decode, encode
 from reionemu.errors import (
     AlreadyExistsError,
     MissingFileError,

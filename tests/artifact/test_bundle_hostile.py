@@ -445,7 +445,9 @@ def test_a_bomb_under_a_limit_of_memory(parts, tmp_path):
     file.write_bytes(build([*rest, large]))
     code = f"""
         import resource, reionemu
-        from reionemu.artifact import bundle, verify, schema
+        from reionemu.artifact.sharing import bundle
+        from reionemu.artifact.checking import verify
+        from reionemu.artifact.formats import schema
         used = int(open("/proc/self/statm").read().split()[0]) * resource.getpagesize()
         resource.setrlimit(resource.RLIMIT_AS, (used + 400 * 2**20,) * 2)
         try:

@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 
 import reionemu
 from reionemu.artifact import model_card
-from reionemu.artifact.card import card
-from reionemu.artifact.contents import Documents
+from reionemu.artifact.sharing.card import card
+from reionemu.artifact.sharing.contents import Documents
 
 yaml = pytest.importorskip("yaml")
 markdown_it = pytest.importorskip("markdown_it")

@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 import reionemu
-from reionemu.artifact import glance
+from reionemu.artifact.collection import glance
 from reionemu.errors import ConfigError, MissingFileError, RecordError
 
 

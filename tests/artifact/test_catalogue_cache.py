@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 import reionemu
-from reionemu.artifact import glance, listing_cache
+from reionemu.artifact.collection import glance, listing_cache
 
 
 @pytest.fixture

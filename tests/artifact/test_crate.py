@@ -16,8 +16,8 @@ from hypothesis import strategies as st
 
 import reionemu
 from reionemu.artifact import export_artifact, ro_crate
-from reionemu.artifact.contents import Documents
-from reionemu.artifact.crate import crate
+from reionemu.artifact.sharing.contents import Documents
+from reionemu.artifact.sharing.crate import crate
 from reionemu.errors import RecordError
 
 GOLDEN = Path(__file__).parent / "golden"

@@ -10,8 +10,8 @@ import pytest
 
 import reionemu
 from reionemu.artifact import diff, load_artifact
-from reionemu.artifact.difference import Change
-from reionemu.artifact.side_by_side import compare
+from reionemu.artifact.collection.difference import Change
+from reionemu.artifact.collection.side_by_side import compare
 from reionemu.errors import ConfigError, RecordError
 
 DATASET = {

@@ -25,9 +25,9 @@ import numpy as np
 import pytest
 import torch
 
-from reionemu.artifact import jsonio
-from reionemu.artifact.jsonio import decode, encode
-from reionemu.artifact.sidecars import decode_checkpoint, decode_normalizers, decode_weights
+from reionemu.artifact.formats import jsonio
+from reionemu.artifact.formats.jsonio import decode, encode
+from reionemu.artifact.formats.sidecars import decode_checkpoint, decode_normalizers, decode_weights
 from reionemu.errors import RecordError, ReionemuError, UnrecordableError
 
 RECORD = Path(__file__).parent / "golden" / "v1" / "four_param"

@@ -12,9 +12,9 @@ import pytest
 import torch
 
 import reionemu
-from reionemu.artifact import migrations
-from reionemu.artifact.arrays import safetensors_arrays
-from reionemu.artifact.migrations import FIRST_VERSION, MIGRATIONS, known_version, migrate
+from reionemu.artifact.formats import migrations
+from reionemu.artifact.formats.arrays import safetensors_arrays
+from reionemu.artifact.formats.migrations import FIRST_VERSION, MIGRATIONS, known_version, migrate
 from reionemu.errors import RecordError, ReionemuWarning
 
 KEY = {kind: "version" if kind == "weights" else "schema_version" for kind in MIGRATIONS}

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reionemu.artifact.query import natural, parse, require_known
+from reionemu.artifact.collection.query import natural, parse, require_known
 from reionemu.errors import ConfigError
 
 NOW = datetime.now(timezone.utc)

@@ -17,10 +17,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import reionemu
-from reionemu.artifact.arrays import safetensors_arrays
-from reionemu.artifact.documents import MODELS
-from reionemu.artifact.jsonio import decode
-from reionemu.artifact.schema import check, json_schema, schema_file, unknown_fields
+from reionemu.artifact.formats.arrays import safetensors_arrays
+from reionemu.artifact.formats.documents import MODELS
+from reionemu.artifact.formats.jsonio import decode
+from reionemu.artifact.formats.schema import check, json_schema, schema_file, unknown_fields
 from reionemu.errors import ConfigError
 
 GOLDEN = Path(__file__).parent / "golden"

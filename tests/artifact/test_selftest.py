@@ -11,10 +11,10 @@ import pytest
 import torch
 
 import reionemu
-from reionemu.artifact import selftest
+from reionemu.artifact.checking import selftest
+from reionemu.artifact.checking.selftest import make_self_test, replay, tolerance
+from reionemu.artifact.formats.sidecars import save_model_checkpoint, save_weights
 from reionemu.artifact.lineage import weights_sha256
-from reionemu.artifact.selftest import make_self_test, replay, tolerance
-from reionemu.artifact.sidecars import save_model_checkpoint, save_weights
 from reionemu.errors import ReionemuError
 from reionemu.models import registry
 

@@ -16,10 +16,10 @@ import pytest
 import torch
 
 import reionemu
-from reionemu.artifact import verify as module
-from reionemu.artifact.findings import Finding
-from reionemu.artifact.sidecars import save_model_checkpoint, save_weights
-from reionemu.artifact.verify import Verification, verify_artifact
+from reionemu.artifact.checking import verify as module
+from reionemu.artifact.checking.findings import Finding
+from reionemu.artifact.checking.verify import Verification, verify_artifact
+from reionemu.artifact.formats.sidecars import save_model_checkpoint, save_weights
 from reionemu.errors import MissingFileError, RecordError
 
 GOLDEN = Path(__file__).parent / "golden"

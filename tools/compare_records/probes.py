@@ -243,9 +243,9 @@ class Tracker(Tool):
             begin = time.monotonic()
             done = self.tool(*command, cwd=root)
             seconds.append(time.monotonic() - begin)
-        rows = done.stdout.count("many") or len(done.stdout.splitlines())
+        named = done.stdout.count("many")
         best, shown = min(seconds), Path(command[0]).name + " " + " ".join(command[1:3])
-        return Outcome(f"{best:.1f} s", f"{n} runs, `{shown[:40]}`, best of 3; {rows} rows")
+        return Outcome(f"{best:.1f} s", f"{n} runs, `{shown[:40]}`, best of 3; {named} named")
 
     def many(self, root: Path, n: str) -> int:
         """Write that many small runs whose names hold "many"; return how many there are."""

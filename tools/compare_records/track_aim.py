@@ -146,6 +146,10 @@ class Aim(Tracker):
     def listing(self, root: Path) -> list[str]:
         return ["aim", "runs", "ls"]
 
+    def probe_listing(self, work: Path, runs: int) -> Outcome:
+        outcome = super().probe_listing(work, runs)
+        return Outcome(outcome.mark, f"{outcome.evidence}: their hashes, no names or values")
+
     def probe_data_hash(self, work: Path) -> Outcome:
         types = self.ask("object_types", self.fresh(work))
         return Outcome(

@@ -188,7 +188,9 @@ class DVC(Tracker):
         return Outcome(YES if options else PARTLY if len(rows) == 5 else NO, text)
 
     def probe_listing(self, work: Path, runs: int) -> Outcome:
-        return super().probe_listing(work, min(runs, 100))
+        """A hundred, as each takes a second to save."""
+        outcome = super().probe_listing(work, min(runs, 100))
+        return Outcome(f"{outcome.mark} for {min(runs, 100)}", outcome.evidence)
 
     def many(self, root: Path, n: str) -> int:
         from dvclive import Live

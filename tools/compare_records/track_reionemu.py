@@ -148,7 +148,7 @@ class Reionemu(Tracker):
         return Outcome(YES if whole is None and "self-test" in said else NO, text)
 
     def forge(self, artifact: Path) -> None:
-        from reionemu.artifact.jsonio import read_json
+        from reionemu.artifact.formats.jsonio import read_json
         from reionemu.artifact.provenance import seal
 
         document = read_json(artifact / "provenance.json")

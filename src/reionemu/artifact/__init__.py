@@ -4,24 +4,27 @@
     info.json              what this is: name, time, dataset, files, training box
     configs.json           the choices made before the run
     results.json           what came of it: status, metrics, history
+    provenance.json        what made it: code, machine, data; and a checksum of every file
     normalizers.npz        mean and deviation of inputs (and targets)
     model.pt               the checkpoint as it was given, for PyTorch
     weights.safetensors    the weights again, readable without pickle and without PyTorch,
                            with the options the model was built with
+<root>/.runs/<name>/       runs of the name that have not completed
 <root>/.history/<name>/    earlier records of the same name
 
-jsonio         strict JSON that keeps NaN and infinity
-dataset        what is recorded of the HDF5 file
-sidecars       normalizers and weights
+layout         names of files and folders
+formats/       the files themselves
+dataset, lineage, code_version, provenance
+               what is recorded of data, code and machine
 placing        names, and putting a directory in place in one step
+experiment     what a record is made of
 write          save_artifact and its helpers
-read           load_artifact: a record, its model, its emulator
-records        catalogue: many records, found by scan, read at a glance, told by entry,
-               searched by query; listing_cache makes that quick
-difference     diff: what two have in common; kinship: of their data; side_by_side: of many
-bundle         export_artifact, import_artifact: a record as one file, and back
-card, crate    what goes with it: a model card, and RO-Crate metadata
-mlflow         log_to_mlflow
+recording      start_artifact: a record written as the run goes; run_folder, pulse, runs
+read, facts    load_artifact: a record, its model, its emulator
+checking/      whether a record is whole
+past           earlier records of a name: history, restore, prune
+collection/    catalogue: many records
+sharing/       export and import, model cards, RO-Crate, MLflow
 """
 
 from .._lazy import attach
@@ -30,30 +33,30 @@ __getattr__, __dir__, __all__ = attach(
     __name__,
     {
         "Artifact": ".read",
-        "Catalogue": ".records",
-        "catalogue": ".records",
-        "diff": ".difference",
+        "Catalogue": ".collection.records",
+        "catalogue": ".collection.records",
+        "diff": ".collection.difference",
         "create_artifact_dir": ".write",
         "dataset_summary": ".dataset",
-        "export_artifact": ".bundle",
+        "export_artifact": ".sharing.bundle",
         "file_fingerprint": ".dataset",
-        "import_artifact": ".bundle",
+        "import_artifact": ".sharing.bundle",
         "load_artifact": ".read",
-        "load_normalizers": ".sidecars",
-        "log_to_mlflow": ".mlflow",
-        "model_card": ".card",
-        "read_json": ".jsonio",
-        "ro_crate": ".crate",
+        "load_normalizers": ".formats.sidecars",
+        "log_to_mlflow": ".sharing.mlflow",
+        "model_card": ".sharing.card",
+        "read_json": ".formats.jsonio",
+        "ro_crate": ".sharing.crate",
         "save_artifact": ".write",
         "save_configs": ".write",
         "save_info": ".write",
-        "save_model_checkpoint": ".sidecars",
-        "save_normalizers": ".sidecars",
+        "save_model_checkpoint": ".formats.sidecars",
+        "save_normalizers": ".formats.sidecars",
         "save_results": ".write",
-        "Finding": ".verify",
+        "Finding": ".checking.verify",
         "Run": ".recording",
-        "Verification": ".verify",
+        "Verification": ".checking.verify",
         "start_artifact": ".recording",
-        "verify_artifact": ".verify",
+        "verify_artifact": ".checking.verify",
     },
 )

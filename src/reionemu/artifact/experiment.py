@@ -13,7 +13,7 @@ from ..config import check_keys
 from ..data.normalization import Normalizer
 from ..errors import UnrecordableError
 from .dataset import dataset_summary
-from .jsonio import to_plain
+from .formats.jsonio import to_plain
 from .lineage import Split, dataset_source, split_record
 
 CONFIG_ARGUMENTS = (

@@ -13,13 +13,13 @@ from pathlib import Path
 
 from ..errors import MissingFileError, RecordError
 from ..files import remove_abandoned, sync_directory, temporary_name
-from .jsonio import read_json
+from .collection.scan import scan
+from .formats.jsonio import read_json
 from .layout import CONFIGS, HISTORY, INFO, PROVENANCE, RESULTS, RUNS
 from .placing import ENTRY, artifact_path, entries, put_in_place, recover
 from .pulse import is_alive
 from .read import find_record
 from .runs import RUNNING, all_runs, discard, runs_of, status_of
-from .scan import scan
 
 CURRENT, EARLIER, UNFINISHED = "current", "earlier", "unfinished"
 DAMAGED = "damaged"

@@ -25,7 +25,7 @@ from typing import Any
 
 from .. import __version__
 from .code_version import code_version, library_version, script_version, working_directory
-from .jsonio import encode
+from .formats.jsonio import encode
 from .layout import PROVENANCE
 
 PROVENANCE_VERSION = 1

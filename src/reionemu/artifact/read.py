@@ -26,8 +26,16 @@ from ..models.registry import build_model, complete_options, dense_layers, model
 from ..parameters import ParameterBox
 from ..targets import Y_SOURCES, Y_TRANSFORMS, Target
 from .facts import Facts, section
-from .journal import as_history, read_journal
-from .jsonio import MAX_BYTES, decode
+from .formats.journal import as_history, read_journal
+from .formats.jsonio import MAX_BYTES, decode
+from .formats.migrations import migrate
+from .formats.reading import read_file
+from .formats.sidecars import (
+    MAX_WEIGHTS_BYTES,
+    decode_checkpoint,
+    decode_normalizers,
+    decode_weights,
+)
 from .layout import (
     CHECKPOINT,
     CONFIGS,
@@ -40,16 +48,13 @@ from .layout import (
     RUNS,
     WEIGHTS,
 )
-from .migrations import migrate
 from .placing import entries, recover
-from .reading import read_file
 from .runs import INTERRUPTED, RUNNING, status_of
-from .sidecars import MAX_WEIGHTS_BYTES, decode_checkpoint, decode_normalizers, decode_weights
 
 if TYPE_CHECKING:
     from torch import nn
 
-    from .verify import Verification
+    from .checking.verify import Verification
 
 UNBOUNDED = "unbounded"
 
@@ -94,13 +99,13 @@ class Artifact:
 
     def verify(self) -> Verification:
         """Check that the record on disk is whole, and predicts what it did."""
-        from .verify import verify_artifact
+        from .checking.verify import verify_artifact
 
         return verify_artifact(self.path)
 
     def export(self, out: str | Path, *, overwrite: bool = False) -> Path:
         """Write the record on disk to one zip file; see `export_artifact`."""
-        from .bundle import export_artifact
+        from .sharing.bundle import export_artifact
 
         return export_artifact(self.path, Path(out), overwrite=overwrite)
 

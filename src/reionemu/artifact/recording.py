@@ -19,8 +19,8 @@ from typing import TYPE_CHECKING, Any
 from ..config import require_int
 from ..errors import ConfigError, RecordError, ReionemuError, ReionemuWarning
 from .experiment import CONFIG_ARGUMENTS, Contents
-from .journal import as_history
-from .jsonio import decode, encode, read_json
+from .formats.journal import as_history
+from .formats.jsonio import decode, encode, read_json
 from .layout import CONFIGS, INFO, PROVENANCE, RESULTS
 from .lineage import Split, training_box
 from .placing import artifact_path, prepare_root

@@ -16,7 +16,7 @@ import numpy as np
 from ..config import require_int
 from ..errors import RecordError, ReionemuWarning, UnrecordableError
 from ..files import remove_abandoned, sync_directory, temporary_name, write_bytes
-from .journal import journal_line, read_journal
+from .formats.journal import journal_line, read_journal
 from .layout import JOURNAL, RUNS, STATE
 from .pulse import Pulse
 from .runs import discard

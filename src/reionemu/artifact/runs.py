@@ -12,7 +12,7 @@ from typing import Any
 
 from ..errors import FileBusyError, RecordError, ReionemuWarning
 from ..files import temporary_name
-from .jsonio import encode, read_json
+from .formats.jsonio import encode, read_json
 from .layout import CONFIGS, HISTORY, PROVENANCE, RESULTS, RUNS
 from .placing import entries, entry_name, put_in_place
 from .pulse import Pulse, is_alive, last_sign_of_life

@@ -11,9 +11,11 @@ import numpy as np
 
 from ..data.normalization import Normalizer
 from ..files import write_bytes
+from .checking.selftest import make_self_test
 from .dataset import dataset_summary
 from .experiment import Contents
-from .jsonio import encode
+from .formats.jsonio import encode
+from .formats.sidecars import decode_weights, save_model_checkpoint, save_normalizers, save_weights
 from .layout import (
     CHECKPOINT,
     CONFIGS,
@@ -28,8 +30,6 @@ from .lineage import lineage
 from .placing import artifact_path, entry_name, placing
 from .provenance import circumstances, files_of, now, seal, this_platform
 from .read import load_artifact
-from .selftest import make_self_test
-from .sidecars import decode_weights, save_model_checkpoint, save_normalizers, save_weights
 
 
 def create_artifact_dir(name: str, root_dir: Path) -> Path:

@@ -22,7 +22,7 @@ def say(line: str) -> None:
 
 def print_json(document: Any) -> None:
     """A result for a program: strict JSON on standard output."""
-    from ..artifact.jsonio import encode
+    from ..artifact.formats.jsonio import encode
 
     sys.stdout.write(encode(document).decode())
 

@@ -17,7 +17,7 @@ from torch import nn
 
 from ..artifact.dataset import describe, file_fingerprint
 from ..artifact.experiment import Contents
-from ..artifact.jsonio import to_plain
+from ..artifact.formats.jsonio import to_plain
 from ..artifact.lineage import dataset_source
 from ..artifact.placing import artifact_path, prepare_root
 from ..artifact.read import Artifact, load_artifact

@@ -10,7 +10,7 @@ import typer
 
 def card(path: Annotated[Path, typer.Argument(help="Folder of an artifact.")]) -> None:
     """Print a model card: what it predicts, how well, and what it must not be used for."""
-    from ...artifact.card import model_card
     from ...artifact.read import load_artifact
+    from ...artifact.sharing.card import model_card
 
     print(model_card(load_artifact(path)), end="")

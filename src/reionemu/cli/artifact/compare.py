@@ -14,7 +14,7 @@ from .listing import common_folder
 from .tables import GAP, cell, number, on_terminal, padded, printable, shortened, styled, write
 
 if TYPE_CHECKING:
-    from ...artifact.side_by_side import Comparison, Row
+    from ...artifact.collection.side_by_side import Comparison, Row
 
 _MIN_WIDTH, _MAX_WIDTH = 14, 40
 
@@ -27,9 +27,9 @@ def compare(
     json: JsonOption = False,
 ) -> None:
     """Set artifacts side by side: where they differ, and their metrics."""
-    from ...artifact import side_by_side
+    from ...artifact.collection import side_by_side
+    from ...artifact.collection.scan import read_entry
     from ...artifact.read import find_record
-    from ...artifact.scan import read_entry
     from ...errors import ConfigError
 
     if len(paths) < 2:

@@ -14,7 +14,7 @@ from ..output import JsonOption, print_json
 from .tables import age, cell, number, padded, printable, styled, write
 
 if TYPE_CHECKING:
-    from ...artifact.difference import Change, Difference
+    from ...artifact.collection.difference import Change, Difference
     from ...artifact.read import Artifact
 
 _HASH = re.compile(r"[0-9a-f]{40,64}")
@@ -37,7 +37,7 @@ def diff(
     json: JsonOption = False,
 ) -> None:
     """Tell what is different between two artifacts, from the data to the metrics."""
-    from ...artifact.difference import diff as difference_between
+    from ...artifact.collection.difference import diff as difference_between
     from ...artifact.read import load_artifact
 
     artifacts = [load_artifact(path) for path in (a, b)]
@@ -80,7 +80,7 @@ def _lines(difference: Difference, artifacts: list[Artifact], everything: bool) 
 
 
 def _headline(artifact: Artifact) -> str:
-    from ...artifact.query import parse_time
+    from ...artifact.collection.query import parse_time
 
     created = artifact.info.get("created_at")
     moment = parse_time(created) if isinstance(created, str) else None

@@ -27,8 +27,8 @@ def export(
     """
     from hashlib import sha256
 
-    from ...artifact.bundle import export_artifact
     from ...artifact.layout import PROVENANCE
+    from ...artifact.sharing.bundle import export_artifact
 
     out = out or Path(f"{path.resolve().name}.zip")
     written = export_artifact(path, out, overwrite=overwrite)

@@ -130,7 +130,7 @@ def _size(size: int) -> str:
 
 def _metric(folder: Path) -> str:
     """The validation loss that a record states, if it does."""
-    from ...artifact.jsonio import read_json
+    from ...artifact.formats.jsonio import read_json
     from ...artifact.layout import RESULTS
     from ...errors import ReionemuError
 

@@ -22,7 +22,7 @@ def import_(
 
     The file may come from anyone: nothing in it is executed, and nothing is replaced.
     """
-    from ...artifact.bundle import import_artifact
+    from ...artifact.sharing.bundle import import_artifact
 
     artifact = import_artifact(file, root, name=name)
     if json:

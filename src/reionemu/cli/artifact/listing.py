@@ -11,8 +11,8 @@ from ..output import JsonOption, print_json, progress_line, say
 from .tables import Column, age, cell, number, on_terminal, print_columns, printable
 
 if TYPE_CHECKING:
-    from ...artifact.entry import Entry
-    from ...artifact.records import Catalogue
+    from ...artifact.collection.entry import Entry
+    from ...artifact.collection.records import Catalogue
 
 DEFAULT_ROOT = Path("artifacts")
 _MAX_PROBLEMS = 20
@@ -101,7 +101,7 @@ def find(
 
 def read_catalogue(root: Path) -> Catalogue:
     """The catalogue of a folder, with progress and notes on standard error."""
-    from ...artifact.records import catalogue
+    from ...artifact.collection.records import catalogue
 
     with progress_line() as progress:
         found = catalogue(root, progress=progress)
@@ -151,7 +151,7 @@ def _show(
     limit: int | None,
     json: bool,
 ) -> None:
-    from ...artifact.query import require_known
+    from ...artifact.collection.query import require_known
 
     if sort:
         found = found.sort(sort, descending=reverse)
@@ -256,7 +256,7 @@ def _default(shown: Catalogue) -> list[Column]:
 
 
 def _created(entry: Entry) -> str:
-    from ...artifact.query import parse_time
+    from ...artifact.collection.query import parse_time
 
     moment = parse_time(entry.created_at or "")
     if moment is None:

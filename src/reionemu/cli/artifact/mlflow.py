@@ -20,8 +20,8 @@ def mlflow(
     json: JsonOption = False,
 ) -> None:
     """Copy an artifact to MLflow: options, metrics, history and files."""
-    from ...artifact.mlflow import log_to_mlflow
     from ...artifact.read import load_artifact
+    from ...artifact.sharing.mlflow import log_to_mlflow
 
     run_id = log_to_mlflow(load_artifact(path), tracking_uri=tracking_uri, experiment=experiment)
     if json:

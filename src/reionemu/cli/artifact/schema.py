@@ -20,8 +20,8 @@ def schema(
 
     They are published in docs/schemas, and are the ones that `reionemu artifact verify` uses.
     """
-    from ...artifact.documents import MODELS
-    from ...artifact.schema import json_schema, schema_file
+    from ...artifact.formats.documents import MODELS
+    from ...artifact.formats.schema import json_schema, schema_file
 
     if write is not None:
         from ...files import write_bytes

@@ -99,7 +99,7 @@ def number(value: Any) -> str:
 
 def cell(value: Any) -> str:
     """A value as it was chosen: up to four significant digits; times to the second."""
-    from ...artifact.query import parse_time
+    from ...artifact.collection.query import parse_time
 
     if value is None:
         return ""

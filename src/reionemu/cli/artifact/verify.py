@@ -11,7 +11,7 @@ import typer
 from ..output import JsonOption, print_json, progress_line, say, short
 
 if TYPE_CHECKING:
-    from ...artifact.verify import Verification
+    from ...artifact.checking.verify import Verification
 
 
 def verify(
@@ -26,8 +26,8 @@ def verify(
 
     Exit code: 0 if there are no errors, 1 if there are.
     """
+    from ...artifact.checking.verify import verify_artifact as check
     from ...artifact.past import records_below
-    from ...artifact.verify import verify_artifact as check
 
     with progress_line() as line, warnings.catch_warnings():
         warnings.simplefilter("ignore")  # what they say of a record is among the findings
@@ -53,8 +53,8 @@ def verify(
 
 def _checked(check: Any, folder: Path, among_others: bool) -> Verification | None:
     """A verification, also of what cannot be read at all; None of what has gone meanwhile."""
-    from ...artifact.findings import ERROR, Finding
-    from ...artifact.verify import Verification
+    from ...artifact.checking.findings import ERROR, Finding
+    from ...artifact.checking.verify import Verification
     from ...errors import ReionemuError
 
     try:

@@ -8,15 +8,15 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from ..errors import RecordError, ReionemuWarning
-from ..files import require_space
+from ...errors import RecordError, ReionemuWarning
+from ...files import require_space
+from ..checking.findings import ERROR, NOTE, Finding
+from ..checking.inspection import inspect
+from ..formats.jsonio import decode
+from ..layout import CONFIGS, INFO, PROVENANCE, RESULTS
+from ..read import load_artifact
+from ..runs import FAILED, INTERRUPTED, RUNNING
 from .contents import CARD, CRATE, expected_hashes, listed_files, read_contents
-from .findings import ERROR, NOTE, Finding
-from .inspection import inspect
-from .jsonio import decode
-from .layout import CONFIGS, INFO, PROVENANCE, RESULTS
-from .read import load_artifact
-from .runs import FAILED, INTERRUPTED, RUNNING
 from .strictzip import StrictZip
 
 UNFINISHED = (RUNNING, INTERRUPTED, FAILED)

@@ -12,11 +12,11 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from typing import Any, NamedTuple
 
-from ..errors import RecordError
+from ...errors import RecordError
+from ..formats.jsonio import decode
+from ..layout import CONFIGS, INFO, JOURNAL, PROVENANCE, RESULTS, SCHEMA_VERSION
+from ..runs import FAILED
 from .entry import DAMAGED, MAX_VALUES, Value, facts_of, last_epoch
-from .jsonio import decode
-from .layout import CONFIGS, INFO, JOURNAL, PROVENANCE, RESULTS, SCHEMA_VERSION
-from .runs import FAILED
 
 Signature = list[list[int] | None]
 """[inode, size, mtime, ctime (ns)] of each of a record's files, None for those not there."""

@@ -18,7 +18,7 @@ from typing import Any
 
 import numpy as np
 
-from ..errors import RecordError
+from ...errors import RecordError
 from .jsonio import decode
 
 MAX_MEMBERS = 100_000

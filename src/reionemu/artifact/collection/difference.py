@@ -12,7 +12,7 @@ from .kinship import Step, steps_between
 from .query import natural
 
 if TYPE_CHECKING:
-    from .read import Artifact
+    from ..read import Artifact
 
 SECTIONS: dict[str, tuple[str, ...]] = {
     "record": ("status", "description", "epochs"),

@@ -14,9 +14,7 @@ from pathlib import PurePath
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
-from .contents import CARD, CRATE, Documents, contents_of, documents_of
-from .flat import as_time, flat, number_or_text
-from .layout import (
+from ..layout import (
     CHECKPOINT,
     CONFIGS,
     INFO,
@@ -25,9 +23,11 @@ from .layout import (
     RESULTS,
     WEIGHTS,
 )
+from .contents import CARD, CRATE, Documents, contents_of, documents_of
+from .flat import as_time, flat, number_or_text
 
 if TYPE_CHECKING:
-    from .read import Artifact
+    from ..read import Artifact
 
 SPECIFICATION = "https://w3id.org/ro/crate/1.1"
 PROFILE = "https://w3id.org/ro/wfrun/process/0.5"

@@ -7,7 +7,7 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from ..errors import RecordError
+from ...errors import RecordError
 from .jsonio import MAX_VALUES, decode, to_plain
 
 

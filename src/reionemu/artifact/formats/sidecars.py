@@ -10,10 +10,10 @@ from typing import Any
 
 import numpy as np
 
-from ..data.normalization import Normalizer
-from ..errors import RecordError, UnrecordableError
-from ..files import write_bytes
-from ..models.architecture import RECORD_KEY
+from ...data.normalization import Normalizer
+from ...errors import RecordError, UnrecordableError
+from ...files import write_bytes
+from ...models.architecture import RECORD_KEY
 from .arrays import ZIP_ERRORS, npz_arrays, safetensors_arrays
 from .checkpoint import read_checkpoint
 from .jsonio import decode, to_plain

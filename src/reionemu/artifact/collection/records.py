@@ -7,8 +7,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, overload
 
-from ..config import nearest
-from ..errors import ConfigError, MissingFileError, RecordError
+from ...config import nearest
+from ...errors import ConfigError, MissingFileError, RecordError
 from . import listing_cache
 from .entry import Entry, paths_of
 from .query import parse, require_known, sort_key
@@ -82,7 +82,7 @@ class Catalogue(Sequence[Entry]):
         ----------
         *expressions : str
             Such as "metrics.val_loss<0.1", "model.hidden_dim=64", "created_at>7d", "name~sweep",
-            "kfold"; `reionemu.artifact.query` has the grammar.
+            "kfold"; `reionemu.artifact.collection.query` has the grammar.
 
         Raises
         ------

@@ -20,7 +20,7 @@ from typing import Any
 
 import numpy as np
 
-from ..errors import RecordError, UnsafeRecordError
+from ...errors import RecordError, UnsafeRecordError
 from .arrays import ZIP_ERRORS, widened, zip_members
 
 _STORAGES = {

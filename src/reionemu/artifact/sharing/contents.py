@@ -10,17 +10,17 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from ..errors import RecordError, ReionemuWarning
-from .facts import section
-from .jsonio import decode
-from .layout import CONFIGS, INFO, PROVENANCE, RESULTS, WEIGHTS
-from .migrations import migrate
-from .provenance import is_sealed
-from .read import Artifact, Folder
-from .sidecars import (
+from ...errors import RecordError, ReionemuWarning
+from ..facts import section
+from ..formats.jsonio import decode
+from ..formats.migrations import migrate
+from ..formats.sidecars import (
     MAX_WEIGHTS_BYTES,
     decode_weights,
 )
+from ..layout import CONFIGS, INFO, PROVENANCE, RESULTS, WEIGHTS
+from ..provenance import is_sealed
+from ..read import Artifact, Folder
 
 CRATE = "ro-crate-metadata.json"
 CARD = "README.md"

@@ -16,14 +16,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from ..errors import RecordError
+from ...errors import RecordError
+from ..layout import CONFIGS, HISTORY, INFO, PROVENANCE, RESULTS, RUNS
+from ..placing import ENTRY, recover
+from ..runs import RUNNING, status_of
 from . import glance
 from .entry import DAMAGED, Entry, make_entry
 from .glance import FILES, RUN_FILES, Known
-from .layout import CONFIGS, HISTORY, INFO, PROVENANCE, RESULTS, RUNS
-from .placing import ENTRY, recover
 from .query import natural
-from .runs import RUNNING, status_of
 
 Progress = Callable[[str, int, int], None]
 """Called with (what is going on, steps done, steps in all)."""

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 if TYPE_CHECKING:
-    from ..models.emulator import Emulator
-    from .read import Artifact
+    from ...models.emulator import Emulator
+    from ..read import Artifact
 
 N_POINTS, N_DRAWS, SEED = 5, 32, 0
 MAX_SIZE = 1000
@@ -48,7 +48,7 @@ def replay(emulator: Emulator, test: Mapping[str, Any]) -> float:
 
 def tolerance(emulator: Emulator) -> float:
     """How far predictions made on another machine may be from those recorded."""
-    from ..models.emulator import TorchNetwork
+    from ...models.emulator import TorchNetwork
 
     return TORCH_RTOL if isinstance(emulator.network, TorchNetwork) else RTOL
 

@@ -24,7 +24,7 @@ from typing import Any
 
 import numpy as np
 
-from ..errors import RecordError, UnrecordableError
+from ...errors import RecordError, UnrecordableError
 from .reading import read_file
 
 MAX_BYTES = 2**26

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from .read import Artifact
+    from ..read import Artifact
 
 _OPTIONS_IN_CONFIGS = {"condensed": "condense", "spectra": "cl", "training_set": "build_xy"}
 

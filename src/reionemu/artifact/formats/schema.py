@@ -16,7 +16,7 @@ from typing import Any, get_args
 
 from pydantic import BaseModel, ValidationError
 
-from ..errors import ConfigError, RecordError
+from ...errors import ConfigError, RecordError
 from .documents import MODELS, FileEntry, HistoryLine
 from .migrations import MIGRATIONS, VERSION_KEY, known_version, migrate, version_of
 

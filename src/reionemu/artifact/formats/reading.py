@@ -11,7 +11,7 @@ import os
 import stat
 from pathlib import Path
 
-from ..errors import MissingFileError, RecordError, UnreadableFileError
+from ...errors import MissingFileError, RecordError, UnreadableFileError
 
 _LINK_ERRORS = (errno.ELOOP, errno.EMLINK)
 

@@ -26,7 +26,7 @@ from .recorded import (
 )
 
 if TYPE_CHECKING:
-    from .read import Artifact
+    from ..read import Artifact
 
 _QUANTITIES = {
     "dl_ksz": "D_ell = ell (ell + 1) C_ell / (2 pi) of the patchy kinetic Sunyaev-Zel'dovich "

@@ -7,14 +7,14 @@ from typing import Any
 
 import numpy as np
 
-from ..errors import RecordError, UnsafeRecordError
-from .arrays import safetensors_arrays
-from .checkpoint import read_checkpoint
-from .facts import section
-from .findings import ABSENT, ERROR, NOTE, WARNING, Finding, as_finding
-from .journal import read_journal
-from .jsonio import decode
-from .layout import (
+from ...errors import RecordError, UnsafeRecordError
+from ..facts import section
+from ..formats.arrays import safetensors_arrays
+from ..formats.checkpoint import read_checkpoint
+from ..formats.journal import read_journal
+from ..formats.jsonio import decode
+from ..formats.sidecars import decode_checkpoint, decode_normalizers, weights_document
+from ..layout import (
     CHECKPOINT,
     CONFIGS,
     INFO,
@@ -24,10 +24,10 @@ from .layout import (
     RESULTS,
     WEIGHTS,
 )
-from .lineage import weights_sha256
-from .provenance import file_entry, is_sealed
-from .runs import COMPLETED, FAILED
-from .sidecars import decode_checkpoint, decode_normalizers, weights_document
+from ..lineage import weights_sha256
+from ..provenance import file_entry, is_sealed
+from ..runs import COMPLETED, FAILED
+from .findings import ABSENT, ERROR, NOTE, WARNING, Finding, as_finding
 
 DOCUMENTS = {INFO: "info", CONFIGS: "configs", RESULTS: "results", PROVENANCE: "provenance"}
 
@@ -88,7 +88,7 @@ def _document(name: str, kind: str, content: bytes) -> tuple[dict[str, Any], lis
 
 def _problems(where: str, kind: str, document: Mapping[str, Any]) -> list[Finding]:
     """In what a document is not as its schema says."""
-    from .schema import check
+    from ..formats.schema import check
 
     return [
         Finding(problem.level, where, f"{problem.path}: {problem.message}".removeprefix(": "))

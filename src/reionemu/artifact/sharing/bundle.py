@@ -18,14 +18,14 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
 
-from ..errors import AlreadyExistsError, MissingFileError, RecordError, UnreadableFileError
-from ..files import replacing, require_space
+from ...errors import AlreadyExistsError, MissingFileError, RecordError, UnreadableFileError
+from ...files import replacing, require_space
+from ..formats.jsonio import MAX_BYTES, encode
+from ..placing import artifact_path, placing
+from ..read import Artifact, load_artifact
 from .card import card
 from .contents import CARD, CRATE, documents, read_contents
 from .crate import crate
-from .jsonio import MAX_BYTES, encode
-from .placing import artifact_path, placing
-from .read import Artifact, load_artifact
 from .strictzip import MAX_MEMBERS, MAX_TOTAL_BYTES, StrictZip, bad_name
 from .unpacking import UNFINISHED, described, name_of, require_whole, unpack
 

@@ -9,16 +9,16 @@ from pathlib import Path
 
 import numpy as np
 
-from ..errors import MissingFileError, RecordError, ReionemuError, ReionemuWarning
-from ..parameters import ParameterBox
-from .facts import section
+from ...errors import MissingFileError, RecordError, ReionemuError, ReionemuWarning
+from ...parameters import ParameterBox
+from ..facts import section
+from ..formats.sidecars import MAX_WEIGHTS_BYTES
+from ..layout import CHECKPOINT, INFO, NORMALIZERS, WEIGHTS
+from ..read import Artifact, Folder, find_record, load_artifact
+from ..runs import COMPLETED
 from .findings import ERROR, NOTE, WARNING, Finding, said_once
 from .inspection import DOCUMENTS, inspect, steps_of
-from .layout import CHECKPOINT, INFO, NORMALIZERS, WEIGHTS
-from .read import Artifact, Folder, find_record, load_artifact
-from .runs import COMPLETED
 from .selftest import replay, tolerance, undisturbed
-from .sidecars import MAX_WEIGHTS_BYTES
 
 
 @dataclass(frozen=True)
@@ -140,8 +140,8 @@ def _self_test(artifact: Artifact) -> list[Finding]:
 
 def _dataset(artifact: Artifact) -> list[Finding]:
     """Whether the dataset, where it can be found, is the one that was used."""
-    from ..data.arrays import load_training_set
-    from .dataset import file_fingerprint
+    from ...data.arrays import load_training_set
+    from ..dataset import file_fingerprint
 
     recorded = section(artifact.info, "dataset")
     fingerprint = section(recorded, "fingerprint")

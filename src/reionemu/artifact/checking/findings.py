@@ -10,7 +10,7 @@ import contextlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from ..errors import ReionemuError
+from ...errors import ReionemuError
 
 ERROR, WARNING, NOTE = "error", "warning", "note"
 ABSENT = "is not there"

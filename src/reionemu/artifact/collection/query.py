@@ -23,8 +23,8 @@ from datetime import date, datetime, timedelta, timezone
 from functools import cached_property, lru_cache
 from typing import Any
 
-from ..config import nearest, tomllib
-from ..errors import ConfigError
+from ...config import nearest, tomllib
+from ...errors import ConfigError
 from .entry import is_nan, spellings
 
 GRAMMAR = (

@@ -11,7 +11,7 @@ import warnings
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from ..errors import RecordError, ReionemuWarning
+from ...errors import RecordError, ReionemuWarning
 
 Step = Callable[[Mapping[str, Any]], dict[str, Any]]
 

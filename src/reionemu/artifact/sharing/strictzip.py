@@ -17,8 +17,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import BinaryIO, NoReturn
 
-from ..errors import RecordError
-from .jsonio import MAX_BYTES as MAX_JSON_BYTES
+from ...errors import RecordError
+from ..formats.jsonio import MAX_BYTES as MAX_JSON_BYTES
 
 MAX_MEMBERS = 64
 MAX_TOTAL_BYTES = 2**30

@@ -15,13 +15,13 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..errors import ConfigError, ReionemuError
+from ...errors import ConfigError, ReionemuError
 from .contents import contents_of, documents_of
 from .flat import as_time, flat
 from .recorded import mapping, number
 
 if TYPE_CHECKING:
-    from .read import Artifact
+    from ..read import Artifact
 
 EXPERIMENT = "reionemu"
 _MOST = 100  # of parameters, metrics or tags in one request

@@ -23,9 +23,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from .. import __version__
-from ..errors import ReionemuError
-from ..files import write_bytes
+from ... import __version__
+from ...errors import ReionemuError
+from ...files import write_bytes
 from .entry import Value
 from .glance import Known
 from .scan import Scan
