@@ -53,7 +53,7 @@ documents = st.dictionaries(
         ),
         max_leaves=12,
     ),
-)
+).filter(lambda mapping: set(mapping) != {"$float"})
 
 
 @settings(max_examples=60, deadline=None)
@@ -161,20 +161,20 @@ cyclic: list = []
 cyclic.append(cyclic)
 
 UNRECORDABLE = [
-    ({"lr": object()}, "training.lr"),
-    ({"a": [0, {"b": 1j}]}, "training.a[1].b"),
-    ({"f": print}, "training.f"),
-    ({"c": Colour}, "training.c"),
-    ({"b": b"bytes"}, "training.b"),
-    ({"t": np.datetime64("2020")}, "training.t"),
-    ({"o": np.array([None])}, "training.o"),
-    ({"n": 10**5000}, "training.n"),
-    ({"k": {(1, 2): 3}}, "training.k"),
-    ({"k": {1: 0, "1": 1}}, "training.k"),
-    ({"k": {"$float": "nan"}}, "training.k"),
-    ({"cycle": cyclic}, "training.cycle"),
-    ({"g": (i for i in ())}, "training.g"),
-    ({"m": torch.nn.Linear(1, 1)}, "training.m"),
+    ({"lr": object()}, "fit_config.lr"),
+    ({"a": [0, {"b": 1j}]}, "fit_config.a[1].b"),
+    ({"f": print}, "fit_config.f"),
+    ({"c": Colour}, "fit_config.c"),
+    ({"b": b"bytes"}, "fit_config.b"),
+    ({"t": np.datetime64("2020")}, "fit_config.t"),
+    ({"o": np.array([None])}, "fit_config.o"),
+    ({"n": 10**5000}, "fit_config.n"),
+    ({"k": {(1, 2): 3}}, "fit_config.k"),
+    ({"k": {1: 0, "1": 1}}, "fit_config.k"),
+    ({"k": {"$float": "nan"}}, "fit_config.k"),
+    ({"cycle": cyclic}, "fit_config.cycle"),
+    ({"g": (i for i in ())}, "fit_config.g"),
+    ({"m": torch.nn.Linear(1, 1)}, "fit_config.m"),
 ]
 
 

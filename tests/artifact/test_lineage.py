@@ -66,6 +66,7 @@ def condensed_step(h5_path: Path) -> dict[str, Any]:
         "path": str(h5_path),
         "file_size_bytes": status.st_size,
         "modified_at": datetime.fromtimestamp(status.st_mtime, timezone.utc).isoformat(),
+        "sha256": hashlib.sha256(h5_path.read_bytes()).hexdigest(),
     }
 
 

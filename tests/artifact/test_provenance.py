@@ -21,8 +21,10 @@ import pytest
 import torch
 
 import reionemu
+from reionemu.artifact import code_version as code_version_module
 from reionemu.artifact import provenance
-from reionemu.artifact.provenance import code_version, is_sealed, seal
+from reionemu.artifact.code_version import code_version, library_version, script_version
+from reionemu.artifact.provenance import HIDDEN, is_sealed, seal
 
 needs_git = pytest.mark.skipif(shutil.which("git") is None, reason="git is not installed")
 
@@ -160,7 +162,12 @@ def test_command_machine_versions_and_seeds(
     )
     assert found["command"] == command
     assert found["working_directory"] == str(tmp_path)
-    assert found["seeds"] == {"dataloader": 5, "fit": 7, "tuning": 0}
+    assert found["seeds"] == {
+        "dataloader": 5,
+        "fit": 7,
+        "tuning": 0,
+        "torch": torch.initial_seed(),
+    }
     assert found["software"] == {
         "python": "{}.{}.{}".format(*sys.version_info[:3]),
         "reionemu": reionemu.__version__,
@@ -360,7 +367,7 @@ def test_git_fails_or_hangs(repository: Path, tmp_path: Path, monkeypatch) -> No
     program.write_text("#!/bin/sh\nexit 3\n")
     program.chmod(0o755)
     assert code_version() is None
-    monkeypatch.setattr(provenance, "GIT_SECONDS", 0.2)
+    monkeypatch.setattr(code_version_module, "GIT_SECONDS", 0.2)
     program.write_text("#!/bin/sh\nexec sleep 30\n")
     started = time.monotonic()
     assert code_version() is None
@@ -451,3 +458,66 @@ def test_nothing_that_a_repository_names_is_run(repository: Path, tmp_path: Path
     assert not mark.exists()
     git(repository, "diff", "HEAD")  # the trap is armed
     assert mark.exists()
+
+
+# Script, library and secrets
+
+
+@needs_git
+def test_a_program_that_git_does_not_know_is_not_clean(
+    repository: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    script = repository / "new.py"
+    script.write_text("print(1)\n")
+    monkeypatch.setattr(sys.modules["__main__"], "__file__", str(script), raising=False)
+    assert code_version()["dirty"]
+    assert script_version() == {
+        "path": str(script),
+        "sha256": hashlib.sha256(b"print(1)\n").hexdigest(),
+    }
+    git(repository, "add", "new.py")
+    git(repository, "commit", "--quiet", "--message", "second")
+    assert not code_version()["dirty"]
+
+
+@needs_git
+def test_a_checkout_that_the_package_is_imported_from(
+    repository: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    module = repository / "train.py"
+    monkeypatch.setattr(code_version_module, "__file__", str(module))
+    library_version.cache_clear()
+    found = library_version()
+    assert found["commit"] == git(repository, "rev-parse", "HEAD").decode().strip()
+    assert found["directory"] == str(repository)
+    assert not found["dirty"]
+    monkeypatch.setattr(code_version_module, "__file__", str(repository / "other.py"))
+    library_version.cache_clear()
+    assert library_version() is None
+    library_version.cache_clear()
+
+
+@needs_git
+@pytest.mark.parametrize("name", [".env", "deep/er/.env.local", "server.PEM", "my_Secrets.toml"])
+def test_files_called_like_secrets_are_not_in_the_diff(name: str, repository: Path) -> None:
+    (repository / name).parent.mkdir(parents=True, exist_ok=True)
+    (repository / name).write_text("TOKEN=old\n")
+    git(repository, "add", "--force", ".")
+    git(repository, "commit", "--quiet", "--message", "oops")
+    (repository / name).write_text("TOKEN=hunter2\n")
+    found = code_version()
+    assert found["dirty"]
+    assert found["diff"] is None
+    (repository / "train.py").write_text("rate = 0.2\n")
+    found = code_version()
+    assert "rate = 0.2" in found["diff"]
+    assert "hunter2" not in found["diff"]
+
+
+def test_values_of_options_called_like_secrets_are_not_recorded(
+    record: Callable, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    typed = ["a.py", "--token=hunter2", "--api-key", "hunter2", "--password", "-v", "--lr", "0.1"]
+    monkeypatch.setattr(sys, "argv", typed)
+    shown = ["a.py", f"--token={HIDDEN}", "--api-key", HIDDEN, "--password", "-v", "--lr", "0.1"]
+    assert read(record())["command"] == shown

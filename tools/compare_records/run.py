@@ -186,6 +186,7 @@ NOTES = """
   deprecated.
 - Aim: `aim storage reindex` is called before reading; without it, or `aim up`, runs of this version
   are not found.
+- MLflow and Aim record where files of a run lie as absolute paths: a copied folder leads to none.
 - W&B writes its log about every 15 s, Sacred its metrics every 10 s: there the runs that are
   killed take 30 s, elsewhere 1 s. W&B is read with `wandb leet inspect --json`.
 - DVC: each run is a `Live(exp_name=...)` that is saved as an experiment. Its queue is not tried,

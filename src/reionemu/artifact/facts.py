@@ -21,8 +21,10 @@ class Facts:
         info: Mapping[str, Any],
         configs: Mapping[str, Any],
         normalizers: Mapping[str, Normalizer],
+        shortfall: str = "",
     ) -> None:
         self._path, self._configs, self._normalizers = path, configs, normalizers
+        self._shortfall = shortfall
         self.missing: list[str] = []
         dataset = section(info, "dataset")
         build = section(section(configs, "dataset_prep"), "build_xy")
@@ -58,6 +60,8 @@ class Facts:
         """Raise MissingRecordError naming all that is missing."""
         if self.missing:
             fields = tuple(dict.fromkeys(self.missing))
+            if self._shortfall:
+                raise MissingRecordError(f"{self._path}: {self._shortfall}", fields=fields)
             arguments = ", ".join(f"{name}=..." for name in fields)
             raise MissingRecordError(
                 f"{self._path} does not record {', '.join(fields)}, and its dataset is "

@@ -50,6 +50,7 @@ from .layout import (
 )
 from .placing import entries, recover
 from .runs import INTERRUPTED, RUNNING, status_of
+from .unfinished import shortfall
 
 if TYPE_CHECKING:
     from torch import nn
@@ -179,10 +180,11 @@ class Artifact:
         ------
         MissingRecordError (ValueError)
             Naming everything that is needed; its `.fields` are keyword arguments of this method.
+            Of a run that has not completed: saying so.
         RecordError (ValueError)
             If the parts of the record do not fit together.
         """
-        facts = Facts(self.path, self.info, self.configs, self.normalizers)
+        facts = Facts(self.path, self.info, self.configs, self.normalizers, shortfall(self))
         names = facts.get("param_names", param_names)
         target = {
             "y_transform": facts.get("y_transform", y_transform),
@@ -289,8 +291,11 @@ class Artifact:
             return decode_weights(self._files["weights"], str(self.path / WEIGHTS))
         if "model_checkpoint" in self._files:
             return decode_checkpoint(self._files["model_checkpoint"], str(self.path / CHECKPOINT))
+        lacking = shortfall(self)
         raise MissingRecordError(
-            f"{self.path} was saved without a checkpoint; pass the weights: state_dict=...",
+            f"{self.path}: {lacking}"
+            if lacking
+            else f"{self.path} was saved without a checkpoint; pass the weights: state_dict=...",
             fields=("state_dict",),
         )
 

@@ -156,7 +156,7 @@ def start_run(
 def _begin(name: str, root: Path, contents: Contents, state_seconds: float) -> Run:
     """A new run."""
     run = new_run(started_at=now())
-    run["sessions"] = [_session(run, 0)]
+    run["sessions"] = [{**_session(run, 0), "started_at": run["started_at"]}]
     files = {"configs": CONFIGS, "results": RESULTS, "provenance": PROVENANCE}
     info = info_document(
         run_id=name, description=contents.description, dataset=contents.dataset, artifacts=files

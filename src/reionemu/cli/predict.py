@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from ..errors import ConfigError, MissingFileError
+from ..errors import ConfigError, MissingFileError, MissingRecordError, OutOfRangeError
 from .choices import parse_value
 from .output import JsonOption, print_json, print_table
 
 if TYPE_CHECKING:
     from ..models.emulator import Emulator, Prediction
 
+_ONLY_IN_PYTHON = ("normalizers", "state_dict")
 _BRIEF = {"zmean": "zmean_zre", "alpha": "alpha_zre", "kb": "kb_zre", "b0": "b0_zre"}
 
 
@@ -44,15 +46,22 @@ def predict(
     json: JsonOption = False,
 ) -> None:
     """Predict spectra for one set of parameters, or for a file of them."""
-    from ..artifact.read import load_artifact
+    from ..config import require_choice
+    from ..models.emulator import OUT_OF_RANGE
 
-    emulator = load_artifact(artifact).emulator(**_given(given or []))
+    emulator = _emulator(artifact, given or [])
     brief = {"zmean": zmean, "alpha": alpha, "kb": kb, "b0": b0}
     point = {_BRIEF[key]: value for key, value in brief.items() if value is not None}
     if (params is None) == (not point):
         raise ConfigError("give one point (--zmean --alpha --kb --b0), or a file (--params FILE)")
+    if params is None:
+        _require_point(point, emulator.parameter_names)
     theta = point if params is None else _read_points(params, emulator.parameter_names)
-    result = emulator.predict(theta, out_of_range=out_of_range, n_draws=draws, seed=seed)
+    require_choice("predict", "--out-of-range", out_of_range, OUT_OF_RANGE)
+    try:
+        result = emulator.predict(theta, out_of_range=out_of_range, n_draws=draws, seed=seed)
+    except OutOfRangeError as error:
+        raise _out_of_range(error) from None
     if json:
         print_json(
             {
@@ -68,6 +77,63 @@ def predict(
         _print_one(result)
     else:
         _print_many(result, emulator)
+
+
+def _emulator(path: Path, given: list[str]) -> Emulator:
+    """The emulator of a record; what is lacking is asked for as it is given here."""
+    from ..artifact.read import load_artifact
+    from ..artifact.unfinished import shortfall
+
+    record = load_artifact(path)
+    try:
+        return record.emulator(**_given(given))
+    except MissingRecordError as error:
+        if shortfall(record):
+            raise
+        raise MissingRecordError(_lacking(path, error.fields), fields=error.fields) from None
+
+
+def _lacking(path: Path, fields: Sequence[str]) -> str:
+    can = [field for field in fields if field not in _ONLY_IN_PYTHON]
+    cannot = [field for field in fields if field in _ONLY_IN_PYTHON]
+    message = f"{path} does not record {', '.join(fields)}, and what it was made of does not tell"
+    if cannot:
+        return f"{message}; {' and '.join(cannot)} cannot be given to this command, only in Python"
+    options = " ".join(f"--given {field}=..." for field in can)
+    return f"{message}; give {options}" + (
+        " (--given bounds=unbounded for no check)" if "bounds" in can else ""
+    )
+
+
+def _require_point(point: dict[str, float], names: Sequence[str]) -> None:
+    """Parameters of one point must be those of the emulator."""
+    if missing := [name for name in names if name not in point]:
+        options = ", ".join(map(_option, missing))
+        if any(name not in _BRIEF.values() for name in missing):
+            raise ConfigError(
+                f"the emulator depends on {', '.join(names)}; give points in a file (--params FILE)"
+            )
+        raise ConfigError(f"{options} {'is' if len(missing) == 1 else 'are'} missing")
+    if unknown := [name for name in point if name not in names]:
+        raise ConfigError(
+            f"{_option(unknown[0])}: the emulator has no {unknown[0]}; it depends on "
+            f"{', '.join(names)}"
+        )
+
+
+def _out_of_range(error: OutOfRangeError) -> OutOfRangeError:
+    """The same error, with advice for the command line."""
+    what, _, _ = str(error).partition(". Choose a value inside")
+    return OutOfRangeError(
+        f"{what}. Choose a value inside, or --out-of-range warn (extrapolate) or nan (no answer "
+        "there)",
+        **vars(error),
+    )
+
+
+def _option(name: str) -> str:
+    """The option by which a parameter is given, or its name if there is none."""
+    return next((f"--{brief}" for brief, full in _BRIEF.items() if full == name), name)
 
 
 def _given(items: list[str]) -> dict[str, Any]:

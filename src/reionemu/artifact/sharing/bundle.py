@@ -23,11 +23,12 @@ from ...files import replacing, require_space
 from ..formats.jsonio import MAX_BYTES, encode
 from ..placing import artifact_path, placing
 from ..read import Artifact, load_artifact
+from ..unfinished import UNFINISHED
 from .card import card
 from .contents import CARD, CRATE, documents, read_contents
 from .crate import crate
 from .strictzip import MAX_MEMBERS, MAX_TOTAL_BYTES, StrictZip, bad_name
-from .unpacking import UNFINISHED, described, name_of, require_whole, unpack
+from .unpacking import described, name_of, require_whole, unpack
 
 _EPOCH = (1980, 1, 1, 0, 0, 0)
 

@@ -11,6 +11,8 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import timezone
 from typing import TYPE_CHECKING, Any
 
+from ...errors import RecordError
+from ..unfinished import shortfall
 from .contents import Documents, documents_of
 from .flat import as_time, flat
 from .markdown import code, literal, table, text
@@ -49,7 +51,15 @@ def model_card(artifact: Artifact) -> str:
     -------
     str
         Markdown, with YAML in front.
+
+    Raises
+    ------
+    RecordError (ValueError)
+        If the run has not completed.
     """
+    lacking = shortfall(artifact)
+    if lacking:
+        raise RecordError(f"{artifact.path} has no card, as it has no emulator: {lacking}")
     return card(documents_of(artifact))
 
 

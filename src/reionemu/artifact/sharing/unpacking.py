@@ -15,11 +15,9 @@ from ..checking.inspection import inspect
 from ..formats.jsonio import decode
 from ..layout import CONFIGS, INFO, PROVENANCE, RESULTS
 from ..read import load_artifact
-from ..runs import FAILED, INTERRUPTED, RUNNING
+from ..unfinished import UNFINISHED
 from .contents import CARD, CRATE, expected_hashes, listed_files, read_contents
 from .strictzip import StrictZip
-
-UNFINISHED = (RUNNING, INTERRUPTED, FAILED)
 
 
 def described(archive: StrictZip, where: str) -> dict[str, tuple[str, int]]:

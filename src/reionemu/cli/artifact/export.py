@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from ...errors import AlreadyExistsError
 from ..output import JsonOption, print_json, say, short
 
 
@@ -31,6 +32,10 @@ def export(
     from ...artifact.sharing.bundle import export_artifact
 
     out = out or Path(f"{path.resolve().name}.zip")
+    if out.exists() and not overwrite:
+        raise AlreadyExistsError(
+            f"{out} is there already; give another name (--out), or replace it (--overwrite)"
+        )
     written = export_artifact(path, out, overwrite=overwrite)
     digest = sha256(written.read_bytes()).hexdigest()
     if json:
