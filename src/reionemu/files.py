@@ -119,10 +119,17 @@ def replacing(path: Path) -> Iterator[Path]:
         if final.exists():
             shutil.copymode(final, temporary)
         os.replace(temporary, final)
-    except BaseException:
+    except BaseException as error:
         temporary.unlink(missing_ok=True)
+        name_file(error, path)
         raise
     sync_directory(final.parent)
+
+
+def name_file(error: BaseException, path: Path) -> None:
+    """Say in an error of the system, such as a full disk, which file was written, if it does not."""
+    if isinstance(error, OSError) and error.errno and error.filename is None:
+        error.filename = str(path)
 
 
 def write_bytes(path: Path, content: bytes) -> None:

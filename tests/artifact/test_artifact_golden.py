@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import math
 import os
@@ -180,11 +181,18 @@ def test_a_record_with_provenance_is_whole_and_predicts_what_it_did() -> None:
     provenance = artifact.provenance
     assert provenance["command"] == ["make_v1_provenance.py", "v1-provenance"]
     assert provenance["platform"]["host"] == "node7"
-    assert provenance["seeds"] == {"dataloader": 1, "fit": 3}
+    assert provenance["seeds"] == {"dataloader": 1, "fit": 3, "torch": 3}
+    assert provenance["script"]["path"] == "/tmp/golden/make_v1_provenance.py"
+    assert provenance["library"]["directory"] == "/home/user/reionemu"
+    (session,) = provenance["sessions"]
+    assert session["command"] == provenance["command"]
+    assert session["ended_at"] == provenance["ended_at"]
     steps = {step["step"]: step for step in provenance["lineage"]}
     assert list(steps) == ["condensed", "training_set", "split", "weights"]
     rows = [row for part in steps["split"]["indices"].values() for row in part]
     assert sorted(rows) == list(range(len(X)))
+    content = (PROVENANCE / "dataset.h5").read_bytes()
+    assert steps["condensed"]["sha256"] == hashlib.sha256(content).hexdigest()
     recorded = steps["training_set"]["content_sha256"]
     assert reionemu.dataset_summary(PROVENANCE / "dataset.h5")["content_sha256"] == recorded
     verification = artifact.verify()

@@ -14,7 +14,7 @@ import pytest
 import torch
 
 import reionemu
-from reionemu.errors import OutOfRangeError
+from reionemu.errors import OutOfRangeError, RecordError, ReionemuWarning
 from reionemu.models import registry
 from reionemu.models.architecture import ACTIVATIONS
 from reionemu.parameters import PARAMETER_NAMES as NAMES
@@ -274,6 +274,7 @@ def test_a_recorded_training_box_is_used_before_the_ranges_of_the_dataset(
     save: Callable, four_param: torch.nn.Module
 ) -> None:
     path = save(four_param)
+    (path / "provenance.json").unlink()  # which would tell that info.json is edited
     info = reionemu.read_json(path / "info.json")
     box = {name: [0.125 * i, 10.0 + i] for i, name in enumerate(NAMES)}
     (path / "info.json").write_text(json.dumps({**info, "training_box": box}))
@@ -296,3 +297,30 @@ def test_points_single_many_and_by_name_are_one_answer(
         for answer in (one, named):
             np.testing.assert_allclose(answer.mean, many.mean[i], rtol=1e-12)
             np.testing.assert_allclose(answer.std, many.std[i], rtol=1e-10)
+
+
+@pytest.mark.parametrize("file", ["weights.safetensors", "normalizers.npz"])
+def test_nothing_is_computed_from_files_that_changed(
+    file: str, save: Callable, mc_dropout: torch.nn.Module
+) -> None:
+    path = save(mc_dropout)
+    content = bytearray((path / file).read_bytes())
+    content[-40] ^= 1
+    (path / file).write_bytes(content)
+    try:
+        artifact = reionemu.load_artifact(path)
+    except RecordError:  # so damaged that it is not read at all
+        return
+    for compute in (artifact.emulator, artifact.model):
+        with pytest.raises(RecordError, match=rf"{file} changed after the record was saved"):
+            compute()
+
+
+def test_a_document_that_was_edited_is_told_of(
+    save: Callable, mc_dropout: torch.nn.Module
+) -> None:
+    path = save(mc_dropout)
+    info = (path / "info.json").read_text()
+    (path / "info.json").write_text(info.replace("1500.0", "9500.0"))
+    with pytest.warns(ReionemuWarning, match=r"info\.json changed after the record was saved"):
+        reionemu.load_artifact(path).emulator()

@@ -14,8 +14,9 @@ from hypothesis import strategies as st
 
 import reionemu
 from reionemu.artifact import model_card
-from reionemu.artifact.sharing.card import card
+from reionemu.artifact.sharing.card import _interval, card
 from reionemu.artifact.sharing.contents import Documents
+from reionemu.errors import RecordError
 
 yaml = pytest.importorskip("yaml")
 markdown_it = pytest.importorskip("markdown_it")
@@ -152,11 +153,12 @@ def test_the_code_on_the_card_runs_and_predicts(save, model, request, tmp_path, 
 
 
 VERDICTS = [
-    (100, 0.68, 0.95, "agrees with the errors"),
+    (100, 0.68, 0.95, "is right**: of 100 simulations 68% (95% interval 58% to 76%) lie"),
     (100, 0.42, 0.62, "is too narrow"),
     (100, 0.68, 0.80, "is too narrow"),
     (100, 0.95, 1.0, "is too wide"),
-    (9, 0.60, 0.90, "agrees with the errors"),
+    (9, 0.60, 0.90, "cannot be told from a right one"),
+    (13, 0.75, 1.0, "cannot be told from a right one"),
     (9, 0.42, 0.62, "is too narrow"),
 ]
 
@@ -166,9 +168,60 @@ def test_an_error_bar_is_judged_by_how_often_it_was_right(carded, n, one, two, v
     """As far as n simulations can tell; the numbers themselves are always there."""
     text = carded(metrics={"errors": errors(n, one, two)}, results_summary={"held_out": "test"})
     assert f"**The error bar {verdict}" in text
-    assert f"{100 * one:.0f}% of the simulations lie within one" in text
+    for fraction, bars in ((one, "one"), (two, "two")):
+        assert re.search(
+            rf"{100 * fraction:.0f}% \(95% interval [^()]*\) lie within {bars}|"
+            rf"{100 * fraction:.0f}% \(95% interval [^()]*\) within {bars} ",
+            text,
+        )
     assert ("simulations are few" in text) == (n < 30)
     assert "also chose the weights" not in text
+
+
+@pytest.mark.parametrize(
+    ("n", "found", "low", "high"), [(10, 0.5, 0.2366, 0.7634), (20, 0.0, 0.0, 0.1611)]
+)
+def test_the_interval_of_a_fraction_is_wilsons(n, found, low, high):
+    """Numbers from Brown, Cai and DasGupta (2001), Statist. Sci. 16, 101, equation 4."""
+    assert _interval(found, n) == pytest.approx((low, high), abs=1e-4)
+    assert _interval(1 - found, n) == pytest.approx((1 - high, 1 - low), abs=1e-4)
+
+
+@pytest.mark.parametrize("coverage", [-3.0, 7.0])
+def test_fractions_that_are_none_do_no_harm(carded, coverage):
+    text = carded(metrics={"errors": errors(50, coverage, coverage)})
+    assert f"is too {'narrow' if coverage < 0 else 'wide'}" in text
+
+
+def test_a_run_that_has_not_completed_has_no_card(tmp_path):
+    run = reionemu.start_artifact("run", tmp_path)
+    with pytest.raises(RecordError, match=r"no card.*still running; wait"):
+        model_card(reionemu.load_artifact(run.path))
+    with pytest.raises(KeyError), run:
+        raise KeyError("no luck")
+    with pytest.raises(RecordError, match=r"no card.*the run failed: KeyError: 'no luck'"):
+        model_card(reionemu.load_artifact(run.path))
+
+
+def test_the_split_is_taken_from_the_lineage_if_the_summary_has_none():
+    step = {"step": "split", "indices": {"val": [3], "test": [4, 5], "train": [0, 1, 2]}}
+    record = Documents("x", {}, {}, {}, {"lineage": [None, step]}, None)
+    assert "- split: 3 train, 1 val, 2 test\n" in card(record)
+
+
+def test_what_needs_no_escape_has_none(carded):
+    """Versions, hyphens in words, the end of a sentence."""
+    text = carded(name="relu-h8_lr1e-3", description="Trained with 3.16.0+cpu: well-known, fine.")
+    assert "\n# relu-h8_lr1e-3\n\nTrained with 3.16.0+cpu: well-known, fine.\n" in text
+    provenance = {"software": {"torch": "2.13.0+cpu"}}
+    assert "- software: torch 2.13.0+cpu\n" in card(Documents("x", {}, {}, {}, provenance, None))
+
+
+def test_where_the_simulations_come_from_is_said_in_words():
+    condense = {"raw_inventory": "ab" * 32, "sim_prefix": "sim"}
+    text = card(Documents("x", {}, {"dataset_prep": {"condense": condense}}, {}, {}, None))
+    assert f"- SHA-256 of the list of raw files: `{'ab' * 32}`\n" in text
+    assert "- condensed with: `sim_prefix=sim`\n" in text
 
 
 def test_errors_on_simulations_that_chose_the_weights_are_said_to_flatter(carded):
@@ -216,6 +269,10 @@ HOSTILE = [
     "[x]: http://example.org\n[x]",
     "<!-- comment",
     "${x} $$x$$ @user #1",
+    "1. item",
+    "1) item",
+    "===",
+    "x: - 2. y\n=\n===",
 ]
 
 

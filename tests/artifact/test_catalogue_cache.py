@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import os
@@ -306,17 +307,35 @@ def test_threads_at_once(root, caches):
     assert [path.name for path in caches.iterdir()] == [the_file(caches).name]
 
 
-def test_processes_at_once(root, caches):
-    code = (
-        "import reionemu; from reionemu.artifact import glance, listing_cache;"
-        "listing_cache.WORTHWHILE_BYTES = 0; glance._YOUNG_S = 0.0;"
-        f"[print(len(reionemu.catalogue({str(root)!r}))) for _ in range(20)]"
-    )
-    started = [
-        subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True)
-        for _ in range(3)
-    ]
-    for process in started:
-        assert process.communicate(timeout=60)[0].split() == ["5"] * 20
-        assert process.returncode == 0
+LISTING = """
+import sys, time
+from pathlib import Path
+import reionemu
+from reionemu.artifact.collection import glance, listing_cache
+
+root, go = Path(sys.argv[1]), Path(sys.argv[2])
+listing_cache.WORTHWHILE_BYTES, glance._YOUNG_S = 0, 0.0
+print("ready", flush=True)
+while not go.exists():
+    time.sleep(0.001)
+for _ in range(20):
+    listing_cache._path(root).unlink(missing_ok=True)  # so that it is written again and again
+    print(sum(entry.get("metrics.m") for entry in reionemu.catalogue(root)))
+"""
+
+
+def test_processes_at_once(root, caches, tmp_path):
+    arguments = [sys.executable, "-c", LISTING, str(root), str(tmp_path / "go")]
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True}
+    with contextlib.ExitStack() as stack:
+        started = []
+        for _ in range(3):
+            started.append(stack.enter_context(subprocess.Popen(arguments, **pipes)))
+            stack.callback(started[-1].kill)
+        printed = [process.stdout.readline() for process in started]
+        (tmp_path / "go").touch()
+        for i, process in enumerate(started):
+            printed[i] += process.communicate(timeout=300)[0]
+    assert printed == ["ready\n" + "12.5\n" * 20] * 3
     assert len(listing_cache.load(root)) == 5
+    assert [path.name for path in caches.iterdir()] == [the_file(caches).name]

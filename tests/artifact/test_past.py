@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import shutil
@@ -24,7 +25,7 @@ from reionemu.artifact.past import (
     versions,
 )
 from reionemu.artifact.placing import ENTRY, entries
-from reionemu.errors import MissingFileError, RecordError
+from reionemu.errors import MissingFileError, ReadOnlyError, RecordError
 
 
 @pytest.fixture(autouse=True)
@@ -82,9 +83,19 @@ def test_the_root_and_the_name_of_a_path(root: Path, name: str, tmp_path: Path) 
     assert locate(Path("artifacts", "..", "artifacts", *name.split("/"))) == (root, name)
 
 
-def test_without_a_past_the_root_is_the_folder_around_it(root: Path) -> None:
-    assert locate(save(root, "group/run", 0)) == (root / "group", "run")
-    assert locate(root / "nothing") == (root, "nothing")
+@pytest.mark.parametrize("name", ["run", "group/run", "odd/日本/語"])
+def test_without_a_past_a_record_tells_its_name(root: Path, name: str) -> None:
+    path = save(root, name, 0)
+    assert locate(path) == (root, name)
+    assert versions(path)[0].name == name
+    moved = shutil.move(path, root / "moved")
+    assert locate(moved) == (root, "moved")
+    (moved / "info.json").write_text('{"run_id": 3}')
+    assert locate(moved) == (root, "moved")
+
+
+def test_without_a_past_or_a_record_the_root_is_the_folder_around_it(root: Path) -> None:
+    assert locate(root / "group" / "nothing") == (root / "group", "nothing")
 
 
 @pytest.mark.parametrize("name", ["run", "group/run"])
@@ -169,7 +180,11 @@ def test_records_below(root: Path, tmp_path: Path) -> None:
     (root / "torn").mkdir()
     (root / "torn" / "results.json").write_text("{}")
     save(root, "group/one", 1)
-    assert sorted(records_below(root)) == sorted([one, failed, root / "torn"])
+    (before,) = entries(root / ".history" / "group" / "one")
+    assert sorted(records_below(root)) == sorted([one, failed, root / "torn", before])
+    (root / "info.json").write_text("{}")  # a stray file hides nothing
+    assert sorted(records_below(root)) == sorted([root, one, failed, root / "torn", before])
+    (root / "info.json").unlink()
     assert records_below(one) == [one]
     assert records_below(root / "two") == [failed]
     assert records_below(root / "torn") == [root / "torn"]
@@ -222,7 +237,7 @@ def test_restore_of_a_name_that_is_free(way: bool, root: Path, snapshot: Callabl
     shutil.rmtree(root / "run")
     restore(root / "run")
     assert snapshot(root / "run") == saved[0]
-    assert earlier(root, "run") == []
+    assert [item.name for item in root.iterdir()] == ["run"]
 
 
 def test_restore_in_place_of_a_damaged_record_or_a_file(way: bool, root: Path) -> None:
@@ -261,15 +276,17 @@ def test_which_one_is_not_clear(
 
 def test_there_is_nothing_to_bring_back(root: Path) -> None:
     run = fail(root, "failed")
-    for path in (root / "never", save(root, "once", 0), root / "failed", run):
+    for path in (save(root, "once", 0), root / "failed", run):
         with pytest.raises(MissingFileError, match="no earlier record"):
             restore(path)
+    with pytest.raises(MissingFileError, match="no artifact 'never' in .*, and never was one"):
+        restore(root / "never")
     save(root, "group/run", 0)
     with pytest.raises(RecordError, match="'group' is a folder of other artifacts"):
         restore(root / "group")
 
 
-@pytest.mark.parametrize("damage", ["no info", "torn", "no folder"])
+@pytest.mark.parametrize("damage", ["no info", "torn", "one bit", "no folder"])
 def test_a_damaged_record_is_not_brought_back(root: Path, snapshot: Callable, damage: str) -> None:
     for i in range(2):
         save(root, "run", i)
@@ -278,6 +295,9 @@ def test_a_damaged_record_is_not_brought_back(root: Path, snapshot: Callable, da
         (entry / "info.json").unlink()
     elif damage == "torn":
         (entry / "info.json").write_text("[")
+    elif damage == "one bit":
+        content = (entry / "results.json").read_bytes()
+        (entry / "results.json").write_bytes(content.replace(b"number", b"numbeR"))
     else:
         shutil.rmtree(entry)
         entry.write_text("")
@@ -362,13 +382,57 @@ def test_what_may_be_removed(many: Path, snapshot: Callable) -> None:
 
 
 def test_only_what_is_older(many: Path) -> None:
-    entry = entries(many / ".history" / "often")[1]
-    info = json.loads((entry / "info.json").read_text())
-    info["created_at"] = (datetime.now(timezone.utc) - timedelta(days=30)).isoformat()
-    (entry / "info.json").write_text(json.dumps(info))
+    """Since it was replaced, whenever it was saved."""
+    first, second, *_ = entries(many / ".history" / "often")
+    info = json.loads((first / "info.json").read_text())
+    info["created_at"] = (datetime.now(timezone.utc) - timedelta(days=300)).isoformat()
+    (first / "info.json").write_text(json.dumps(info))
+    moment = datetime.now(timezone.utc) - timedelta(days=30)
+    second.rename(second.with_name(f"{moment:%Y%m%dT%H%M%S.%fZ}-0123abcd"))
     assert chosen(many, older_than=timedelta(days=29)) == [("often", 1)]
     assert chosen(many, older_than=timedelta(days=31)) == []
+    assert chosen(many, older_than=timedelta.max) == []
     assert len(chosen(many, older_than=timedelta(0))) == 6
+
+
+@pytest.mark.parametrize("code", [errno.EACCES, errno.EROFS])
+def test_where_nothing_may_be_written_the_root_is_named(
+    root: Path, snapshot: Callable, monkeypatch: pytest.MonkeyPatch, code: int
+) -> None:
+    for i in range(2):
+        save(root, "run", i)
+    (version,) = prunable(root)
+    before = snapshot(root)
+
+    def refuse(source: Path, *arguments: object, **options: object) -> None:
+        raise OSError(code, "refused", str(source))
+
+    monkeypatch.setattr(os, "rename", refuse)
+    with pytest.raises(ReadOnlyError, match=rf"cannot restore 'run' in {root}: no permission"):
+        restore(root / "run")
+    with pytest.raises(ReadOnlyError, match=rf"earlier records in {root}: no permission"):
+        remove(version)
+    assert snapshot(root) == before
+
+
+def test_a_record_is_saved_while_its_empty_history_is_removed(
+    way: bool, root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    save(root, "group/run", 0)
+    make, left = Path.mkdir, 3
+
+    def made_and_removed(folder: Path, *arguments: object, **options: object) -> None:
+        nonlocal left
+        make(folder, *arguments, **options)
+        if left and ".history" in folder.parts:
+            left -= 1
+            placing.remove_empty(root / ".history" / "group" / "run")
+
+    monkeypatch.setattr(Path, "mkdir", made_and_removed)
+    save(root, "group/run", 1)
+    assert left == 0
+    assert number(root / "group" / "run") == 1
+    assert earlier(root, "group/run") == [0]
 
 
 def test_a_damaged_one_is_as_old_as_its_name_says(many: Path) -> None:
@@ -425,7 +489,7 @@ def test_a_file_in_the_history_is_removed_too(root: Path) -> None:
     assert version.status == "damaged"
     assert size_of(version.path) == 14
     assert remove(version)
-    assert earlier(root, "run") == []
+    assert [item.name for item in root.iterdir()] == ["run"]
 
 
 def test_what_a_killed_removal_left_is_removed_by_the_next(
@@ -440,7 +504,8 @@ def test_what_a_killed_removal_left_is_removed_by_the_next(
     os.rename(left, dead)
     assert prunable(many, name="group/run") == [second]
     assert remove(second)
-    assert list(first.path.parent.iterdir()) == []
+    assert not (many / ".history" / "group").exists()
+    assert (many / ".history" / "often").exists()
 
 
 def move_out(root: Path) -> None:

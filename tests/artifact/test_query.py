@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reionemu.artifact.collection.query import natural, parse, require_known
+from reionemu.artifact.collection.query import parse, require_known
+from reionemu.artifact.collection.values import natural
 from reionemu.errors import ConfigError
 
 NOW = datetime.now(timezone.utc)

@@ -12,8 +12,14 @@ from pathlib import Path
 
 import pytest
 
-from reionemu.cli.artifact.listing import common_folder
-from reionemu.cli.artifact.tables import age, cell, number, printable, shortened
+from reionemu.cli.artifact.tables import (
+    age,
+    cell,
+    common_folder,
+    number,
+    printable,
+    shortened,
+)
 
 NOW = datetime(2026, 11, 23, 12, tzinfo=timezone.utc)
 

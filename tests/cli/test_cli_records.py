@@ -350,8 +350,8 @@ def test_the_current_folder_will_do(reionemu: Callable, root: Path, monkeypatch)
 IMPOSSIBLE = {
     ("restore", "artifacts/a", "zzz"): "no earlier record 'zzz' of 'a' in",
     ("restore", "artifacts/a", "2"): "'2' fits 2 earlier records of 'a'; say more",
-    ("prune", "artifacts", "--older-than", "soon"): "expected a number and s, m, h, d or w",
-    ("prune", "artifacts", "--older-than", "-1d"): "expected a number and s, m, h, d or w",
+    ("prune", "artifacts", "--older-than", "soon"): "expected an age, such as 45s",
+    ("prune", "artifacts", "--older-than", "-1d"): "expected an age, such as 45s",
     ("prune", "artifacts", "--older-than", "9" * 99 + "d"): "there was no such time",
     ("prune", "artifacts", "--older-than", "999999w"): "there was no such time",
 }

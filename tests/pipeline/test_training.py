@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import signal
+from dataclasses import replace
+
 import h5py
 import numpy as np
 import pytest
@@ -9,6 +13,7 @@ import pytest
 import reionemu
 from reionemu import pipeline
 from reionemu.errors import ConfigError, DatasetError, ReionemuWarning
+from reionemu.pipeline import training
 from reionemu.pipeline.options import TrainingOptions
 from reionemu.training.train_loop import FitConfig
 
@@ -98,3 +103,63 @@ def test_normalized_targets_and_cl_are_predicted_in_their_units(raw_suite, tmp_p
     assert np.median(np.abs(prediction.mean / truth - 1)) < 0.3  # it learned, in C_ell
     with h5py.File(tmp_path / "d.h5") as h5:
         np.testing.assert_allclose(truth[0], h5["sims/sim0/cl/cl_ksz"][()], rtol=1e-5)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_lets_the_epoch_end_and_saves_a_state(number, condensed_h5, tmp_path):
+    options = replace(SHORT, fit=FitConfig(epochs=12, seed=1))
+    whole = pipeline.train_artifact(condensed_h5, "whole", tmp_path, options)
+    before = signal.getsignal(number)
+
+    def interrupt(what, done, total):
+        if done == 5:
+            os.kill(os.getpid(), number)
+
+    with pytest.raises(KeyboardInterrupt):
+        pipeline.train_artifact(condensed_h5, "a", tmp_path, options, progress=interrupt)
+    assert signal.getsignal(number) is before
+    died = reionemu.load_artifact(tmp_path / "a")
+    assert (died.status, len(died.results["history"]["train_loss"])) == ("interrupted", 5)
+    said = []
+    resumed = pipeline.train_artifact(
+        condensed_h5, "a", tmp_path, options, say=said.append, resume=True
+    )
+    assert said == ["going on after epoch 5 of at most 12"]
+    assert resumed.results["history"] == whole.results["history"]
+    assert resumed.results["metrics"] == whole.results["metrics"]
+    again = pipeline.train_artifact(
+        condensed_h5, "a", tmp_path, options, say=said.append, resume=True
+    )
+    assert said[1:] == [f"up to date: {tmp_path / 'a'}"]
+    assert again.provenance["run"] == resumed.provenance["run"]
+
+
+def test_a_search_and_folds_that_are_done_are_not_done_again(condensed_h5, tmp_path, monkeypatch):
+    options = replace(SHORT, kfold=reionemu.KFoldConfig(k=2))
+    calls = []
+    real = training.cross_validate
+    monkeypatch.setattr(training, "cross_validate", lambda *args: (calls.append(1), real(*args))[1])
+
+    def interrupt(what, done, total):
+        if what == "training":
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        pipeline.train_artifact(condensed_h5, "a", tmp_path, options, progress=interrupt)
+    folds = reionemu.load_artifact(tmp_path / "a").results["summary"]["kfold"]
+    artifact = pipeline.train_artifact(condensed_h5, "a", tmp_path, options, resume=True)
+    assert calls == [1]
+    assert artifact.results["summary"]["kfold"] == folds
+
+
+def test_a_seed_that_nobody_gave_is_kept_when_resuming(condensed_h5, tmp_path):
+    options = TrainingOptions(fit=FitConfig(epochs=3))
+
+    def interrupt(what, done, total):
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        pipeline.train_artifact(condensed_h5, "a", tmp_path, options, progress=interrupt)
+    seed = reionemu.load_artifact(tmp_path / "a").configs["training"]["seed"]
+    artifact = pipeline.train_artifact(condensed_h5, "a", tmp_path, options, resume=True)
+    assert artifact.configs["training"]["seed"] == seed == artifact.provenance["seeds"]["fit"]

@@ -140,6 +140,50 @@ def test_any_optimizer(optimizer: str, tmp_path: Path) -> None:
     )
 
 
+@pytest.mark.parametrize("said", [True, False])
+def test_a_scheduler_is_resumed_if_it_is_named(said: bool, tmp_path: Path) -> None:
+    def run(root: Path, stop_after: int | None = None, resume: bool = False) -> tuple | None:
+        torch.manual_seed(0)
+        dataset = torch.utils.data.TensorDataset(torch.randn(N, 4), torch.randn(N, 5))
+        model = reionemu.FourParamEmulator(hidden_dim=8)
+        optimizer = torch.optim.AdamW(model.parameters(), lr=1e-2)
+        scheduler = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, EPOCHS)
+        config = reionemu.FitConfig(epochs=EPOCHS, seed=5)
+        val_loader = torch.utils.data.DataLoader(
+            dataset, batch_size=7, shuffle=True, generator=torch.Generator().manual_seed(2)
+        )
+
+        def on_epoch(epoch: int, values: dict) -> None:
+            scheduler.step()
+            if epoch == stop_after:
+                raise Interrupted
+
+        try:
+            with reionemu.start_artifact("run", root, resume=resume, state_seconds=0) as record:
+                history = reionemu.fit(
+                    model,
+                    _global_loader(dataset),
+                    val_loader,
+                    optimizer,
+                    torch.nn.MSELoss(),
+                    config,
+                    on_epoch=on_epoch,
+                    record=record,
+                    **({"stateful": {"scheduler": scheduler}} if said else {}),
+                )
+        except Interrupted:
+            return None
+        return history, model.state_dict()
+
+    whole = run(tmp_path / "whole")
+    assert run(tmp_path / "b", stop_after=7) is None
+    resumed = run(tmp_path / "b", resume=True)
+    if said:
+        assert_same(whole, resumed)
+    else:  # so that this test could fail
+        assert whole[0] != resumed[0]
+
+
 def test_stopped_again_and_again(tmp_path: Path) -> None:
     whole = train(tmp_path / "whole")
     for stop_after in (3, 4, 9):

@@ -83,3 +83,28 @@ FEATURES: dict[str, tuple[str, str]] = {
         "is there a format version in what is written, and a published schema?",
     ),
 }
+
+JUDGED: dict[str, tuple[str, ...]] = {
+    "peer": (
+        "status",
+        "compare",
+        "listing",
+        "lineage",
+        "self_test",
+        "one_file",
+        "resume",
+        "schema",
+    ),
+    "mlflow": ("lineage", "one_file", "schema"),
+    "dvc": ("self_test", "one_file", "schema"),
+    "sacred": (
+        *("status", "compare", "listing", "lineage", "self_test", "one_file", "resume", "schema"),
+    ),
+    "aim": ("data_hash", "lineage", "self_test", "one_file", "schema"),
+    "wandb": ("compare", "listing", "self_test", "one_file", "resume", "schema"),
+    "hub": (
+        *("status", "compare", "listing", "data_hash", "lineage", "self_test", "one_file"),
+        *("resume", "schema"),
+    ),
+}
+"""Cells whose mark a person set, from a help text, names or files; no experiment decided them."""

@@ -245,7 +245,8 @@ class Tracker(Tool):
             seconds.append(time.monotonic() - begin)
         named = done.stdout.count("many")
         best, shown = min(seconds), Path(command[0]).name + " " + " ".join(command[1:3])
-        return Outcome(f"{best:.1f} s", f"{n} runs, `{shown[:40]}`, best of 3; {named} named")
+        spread = f"{best:.1f} to {max(seconds):.1f} s in 3"
+        return Outcome(f"{best:.1f} s", f"{n} runs, `{shown[:40]}`: {spread}; {named} named")
 
     def many(self, root: Path, n: str) -> int:
         """Write that many small runs whose names hold "many"; return how many there are."""

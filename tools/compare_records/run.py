@@ -23,7 +23,7 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
-from features import FEATURES
+from features import FEATURES, JUDGED
 
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parents[1]
@@ -135,7 +135,7 @@ def page(known: dict[str, Any]) -> str:
     head.append("|---|" + "---|" * len(names))
     rows, asked, seen = [], [], []
     for number, (key, (feature, how)) in enumerate(FEATURES.items(), start=1):
-        cells = [cell(known[name], key) for name in names]
+        cells = [cell(known[name], key, key in JUDGED.get(name, ())) for name in names]
         rows.append(f"| {number}. {feature} | " + " | ".join(c["mark"] for c in cells) + " |")
         asked.append(f"{number}. **{feature}**: {how}" + "." * (not how.endswith("?")))
         seen += [f"\n### {number}. {feature}\n", "| | | seen |", "|---|---|---|"]
@@ -149,9 +149,12 @@ def title(name: str, known: dict[str, Any]) -> str:
     return f"{TRACKERS[name]} {known[name]['version'].replace(' ', ' / ')}"
 
 
-def cell(column: dict[str, Any], key: str) -> dict[str, str]:
+def cell(column: dict[str, Any], key: str, judged: bool) -> dict[str, str]:
+    """What the page says of a feature; a star after a mark that no experiment decided."""
     missing = {"mark": "not checked", "evidence": column["version"]}
-    return column["outcomes"].get(key, missing)
+    found = column["outcomes"].get(key, missing)
+    star = "\\*" if judged and found["mark"] != "not checked" else ""
+    return {**found, "mark": found["mark"] + star}
 
 
 def escaped(text: str) -> str:
@@ -165,14 +168,17 @@ What this package keeps of an experiment, beside the published package and the t
 for the same. Every cell was found by trying: `make compare-records` (or
 `python tools/compare_records/run.py --cache FOLDER`) makes an environment for each tool, records
 the same small experiment (a configuration, 20 epochs of two metrics, a NaN, a file of weights) the
-way its documentation says, tries each feature, and writes this page. The marks are those of the
-probes; what they saw is below. The rows are what this package is about; the other tools do much
+way its documentation says, tries each feature, and writes this page. What was
+seen is below. A mark without a star is the outcome of an experiment; **one with a star was set by
+the authors** from the tool's help, names or files, because there was nothing to try or they found
+nothing: it may miss what is documented elsewhere. The rows are what this package is about; the other tools do much
 else that is not asked here: servers, screens, teams, pipelines, model registries.
 """
 
 WHAT = """
 yes: as asked; partly, no: see what was seen; n.a.: not what the tool is for; not checked: the probe
-could not be carried out. Times are of this one machine and comparable within their row only.
+could not be carried out; a star: set by the authors, see above. Times are of one shared machine, one
+tool after another and not alternated: the same command varied by a factor of two with other load.
 
 ## What was asked
 """
@@ -180,15 +186,20 @@ could not be carried out. Times are of this one machine and comparable within th
 NOTES = """
 ## Where it was made easier, and what was not tried
 
-- All is offline and on one local disk. MLflow, Aim and W&B have servers that were not tried; with
-  one, some of their cells would be better (W&B: resuming, lineage, filters; Aim: indexing).
-- MLflow: its default store, SQLite, whose tables are made before the first run. Its file store is
-  deprecated.
+- All is offline and on one local disk, ten kills and four flips a kind: no network file system, no
+  rates. MLflow, Aim and W&B have servers that were not tried; by their documentation some of their
+  cells would be better with one.
+- The probes were written by the authors of the first column, and changed while they were made
+  where one judged wrongly: of this package (killed: it looked at the unfinished run instead of
+  the record; self-test: other checks spoke first), of DVC (killed) and of MLflow (flips in bytes
+  no longer used).
+- MLflow: its default store, SQLite, whose tables are made before the first run.
 - Aim: `aim storage reindex` is called before reading; without it, or `aim up`, runs of this version
   are not found.
 - MLflow and Aim record where files of a run lie as absolute paths: a copied folder leads to none.
 - W&B writes its log about every 15 s, Sacred its metrics every 10 s: there the runs that are
-  killed take 30 s, elsewhere 1 s. W&B is read with `wandb leet inspect --json`.
+  killed take 30 s, elsewhere 1 s. W&B is read with `wandb leet inspect --json`;
+  its screen, `wandb leet`, shows local runs, but what can be done in it was not tried.
 - DVC: each run is a `Live(exp_name=...)` that is saved as an experiment. Its queue is not tried,
   for want of a wheel.
 - HF Hub + safetensors is for models, not for runs; the metrics are kept in the model card.

@@ -213,9 +213,7 @@ class Aim(Tracker):
     def probe_schema(self, work: Path) -> Outcome:
         root = self.fresh(work)
         version = (root / ".aim" / "VERSION").read_text().strip()
-        return Outcome(
-            PARTLY, f".aim/VERSION is {version}; the keys in the stores are undocumented"
-        )
+        return Outcome(PARTLY, f".aim/VERSION is {version}")
 
 
 if __name__ == "__main__":

@@ -250,7 +250,7 @@ class MLflow(Tracker):
     def probe_schema(self, work: Path) -> Outcome:
         root = self.fresh(work)
         ((version,),) = sqlite_rows(root / "mlflow.db", "select version_num from alembic_version")
-        text = f"database revision {version}, migrated by `mlflow db upgrade`; tables undocumented"
+        text = f"database revision {version}, in the table alembic_version"
         return Outcome(PARTLY, text)
 
 

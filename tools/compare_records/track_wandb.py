@@ -96,9 +96,7 @@ class Wandb(Tracker):
         names = [record.name for record in self.records(root)]
         helps = (("wandb", "--help"), ("wandb", "leet", "--help"))
         there = self.commands_with("ls list filter search compare query", *helps, cwd=root)
-        text = (
-            f"`wandb leet` shows {len(names)} local runs in the terminal; filter commands: {there}"
-        )
+        text = f"{len(names)} runs read one by one with `leet inspect`; commands to filter: {there}"
         return Outcome(PARTLY if len(names) == 5 and not there else NO, text)
 
     def probe_listing(self, work: Path, runs: int) -> Outcome:
@@ -188,14 +186,14 @@ class Wandb(Tracker):
         folders = self.ask("rest", root)
         most = max(len(r.history.get("train_loss", [])) for r in self.records(root))
         text = f"init(id, resume='allow'): {folders} folders, at most {most} epochs in one"
-        return Outcome(PARTLY if most == 20 or folders == 2 else NO, text + "; a server joins them")
+        return Outcome(PARTLY if most == 20 or folders == 2 else NO, text)
 
     def probe_schema(self, work: Path) -> Outcome:
         root = self.fresh(work)
         self.save(root, "schema")
         (folder,) = root.glob("wandb/offline-run-*")
         header = self._inspect(folder, "--json")[0]["header"]
-        return Outcome(PARTLY, f"{header}; the protobuf schema is in the sources, undocumented")
+        return Outcome(PARTLY, f"{header}; no schema looked for outside the package")
 
 
 if __name__ == "__main__":

@@ -27,13 +27,14 @@ from pathlib import Path
 
 from ..errors import AlreadyExistsError, ReadOnlyError, RecordError
 from ..files import (
+    name_file,
     remove_abandoned,
     require_writable,
     sync_directory,
     sync_file,
     temporary_name,
 )
-from .layout import HISTORY, INFO
+from .layout import CONFIGS, HISTORY, INFO, PROVENANCE, RESULTS
 
 ENTRY = re.compile(r"\d{8}T\d{6}\.\d{6}Z-[0-9a-f]{8}")
 """The name of an earlier record, or of a run that has not completed."""
@@ -45,8 +46,9 @@ _TAKEN = (errno.ENOTEMPTY, errno.EEXIST, errno.ENOTDIR)
 def artifact_path(name: str, root_dir: Path) -> Path:
     """Where the artifact of that name belongs.
 
-    A name may have parts divided by "/"; none may be empty, "..", or begin with a dot, and the
-    result is inside `root_dir` even if links are followed.
+    A name may have parts divided by "/". None may be empty or begin with a dot, hold a backslash or
+    a character that does not print, or be the name of a file of a record or of an earlier record;
+    and the result is inside `root_dir` even if links are followed.
 
     Raises
     ------
@@ -54,17 +56,13 @@ def artifact_path(name: str, root_dir: Path) -> Path:
         For any other name, or one that lies inside another artifact or is a folder of artifacts.
     """
     root = Path(root_dir).expanduser().absolute()
-    parts = name.split("/") if isinstance(name, str) else [""]
-    if any(not part or part.startswith(".") or not part.isprintable() for part in parts):
-        raise RecordError(
-            f"{name!r} cannot name an artifact: use letters, digits, '-', '_' and '.', without a "
-            "dot in front; '/' may divide folders, and the name may not lead out of root_dir"
-        )
-    too_long = any(len(os.fsencode(part)) > 200 for part in parts) or len(name) > 1000
-    if too_long or "\\" in name:
-        raise RecordError(
-            f"{name[:40]!r}... cannot name an artifact: too long, or a backslash in it"
-        )
+    parts = name.split("/") if isinstance(name, str) else []
+    objection = next(filter(None, map(_objection, parts)), "") if parts else "it is not text"
+    if len(parts) and len(name) > 1000:
+        objection = "it has more than 1000 characters"
+    if objection:
+        shown = f"{name[:60]!r}..." if parts and len(name) > 60 else repr(name)
+        raise RecordError(f"{shown} cannot name an artifact: {objection}")
     path = root.joinpath(*parts)
     if not Path(os.path.realpath(path)).is_relative_to(os.path.realpath(root)):
         raise RecordError(f"{name!r} leads out of {root} through a link")
@@ -75,6 +73,26 @@ def artifact_path(name: str, root_dir: Path) -> Path:
     if inside is not None:
         raise RecordError(f"{name!r} is a folder of other artifacts, such as {inside}")
     return path
+
+
+def _objection(part: str) -> str:
+    """Why a part of a name, between slashes, is not allowed; empty if it is."""
+    if not part:
+        return "it is empty, or has an empty part ('/' divides folders)"
+    if part.startswith("."):
+        return f"{part!r:.60} begins with a dot; names that do are for the program's own files"
+    if not part.isprintable():
+        odd = next(c for c in part if not c.isprintable())
+        return f"it has a character that does not print, {odd!a}"
+    if "\\" in part:
+        return "it has a backslash; '/' divides folders"
+    if len(os.fsencode(part)) > 200:
+        return "it, or a part of it, takes more than 200 bytes"
+    if part in (INFO, CONFIGS, RESULTS, PROVENANCE):
+        return f"{part!r} is the name of a file in every record"
+    if ENTRY.fullmatch(part):
+        return f"{part!r} is how earlier records and runs are named"
+    return ""
 
 
 def entry_name() -> str:
@@ -135,8 +153,9 @@ def placing(name: str, root_dir: Path, *, replace: bool = True) -> Iterator[tupl
             sync_file(file)
         sync_directory(temporary)
         put_in_place(temporary, final, history, replace)
-    except BaseException:
+    except BaseException as error:
         shutil.rmtree(temporary, ignore_errors=True)
+        name_file(error, final)
         raise
     sync_directory(final.parent)
 
@@ -181,10 +200,10 @@ def put_in_place(folder: Path, final: Path, history: Path, replace: bool) -> Non
                 raise
         if not replace:
             raise _taken(final)
-        history.mkdir(parents=True, exist_ok=True)
         entry = history / entry_name()
         if _can_exchange():
-            os.rename(folder, entry)
+            if not _moved_into_history(folder, entry):
+                continue
             try:
                 _exchange(entry, final)
                 sync_directory(history)
@@ -200,10 +219,35 @@ def put_in_place(folder: Path, final: Path, history: Path, replace: bool) -> Non
     raise RecordError(f"could not put a record at {final}: other writers replace it incessantly")
 
 
+def _moved_into_history(folder: Path, entry: Path) -> bool:
+    """Move a folder to an entry; False if somebody removed the empty history meanwhile."""
+    try:
+        entry.parent.mkdir(parents=True, exist_ok=True)
+        os.rename(folder, entry)
+    except FileNotFoundError:
+        if not folder.exists():
+            raise
+        return False
+    return True
+
+
+def remove_empty(history: Path) -> None:
+    """Remove the folder of the history of a name, and those above it, as far as they are empty."""
+    with contextlib.suppress(OSError):
+        while history.name != HISTORY:
+            history.rmdir()
+            history = history.parent
+        history.rmdir()
+
+
 def _replace_in_two_steps(folder: Path, final: Path, entry: Path) -> bool:
     """Move the old record to `entry`, then the new one in; False if another writer was faster."""
     note = entry.with_name(f".{entry.name}{_NOTE}")
-    note.touch()
+    try:
+        note.parent.mkdir(parents=True, exist_ok=True)
+        note.touch()
+    except FileNotFoundError:  # the empty folder was removed in between
+        return False
     sync_directory(note.parent)
     try:
         with contextlib.suppress(FileNotFoundError):

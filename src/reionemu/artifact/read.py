@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import warnings
 from collections.abc import Mapping
 from contextlib import suppress
@@ -49,6 +50,7 @@ from .layout import (
     WEIGHTS,
 )
 from .placing import entries, recover
+from .provenance import file_entry
 from .runs import INTERRUPTED, RUNNING, status_of
 from .unfinished import shortfall
 
@@ -82,6 +84,7 @@ class Artifact:
     provenance: dict[str, Any]
     normalizers: dict[str, Normalizer]
     _files: dict[str, bytes]
+    _changed: tuple[str, ...] = ()
 
     def __repr__(self) -> str:
         return (
@@ -252,10 +255,30 @@ class Artifact:
                 "ell bins"
             )
 
+    def _require_unchanged(self) -> None:
+        """Refuse to compute with files that are not those that were saved."""
+        files = section(self.info, "artifacts")
+        used = "weights" if "weights" in self._files else "model_checkpoint"
+        defaults = {"weights": WEIGHTS, "model_checkpoint": CHECKPOINT, "normalizers": NORMALIZERS}
+        relevant = {files.get(part, defaults[part]) for part in (used, "normalizers")}
+        if damaged := [name for name in self._changed if name in relevant]:
+            raise RecordError(
+                f"{self.path}: {', '.join(damaged)} changed after the record was saved; nothing is "
+                "computed from it. `reionemu artifact verify` tells more, and `history` lists "
+                "earlier records"
+            )
+        if edited := [name for name in self._changed if name in (INFO, CONFIGS)]:
+            warnings.warn(
+                f"{self.path}: {', '.join(edited)} changed after the record was saved",
+                ReionemuWarning,
+                stacklevel=4,
+            )
+
     def _model_record(
         self, options: Mapping[str, Any], state_dict: Mapping[str, Any] | None
     ) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
         """The complete record of the model, and its weights as NumPy arrays."""
+        self._require_unchanged()
         if state_dict is not None:
             weights = {
                 k: np.asarray(getattr(v, "cpu", lambda v=v: v)()) for k, v in state_dict.items()
@@ -340,8 +363,16 @@ def find_record(path: Path) -> Path:
         for root in path.parents:  # a name may have several parts
             name = path.relative_to(root)
             recover(path, root / HISTORY / name)
-            if not path.exists() and (runs := entries(root / RUNS / name)):
+            if path.exists():
+                break
+            if runs := entries(root / RUNS / name):
                 return runs[-1]
+            if entries(root / HISTORY / name):
+                raise MissingFileError(
+                    f"there is no artifact at {path} any more, but there are earlier records of "
+                    f"it; `reionemu artifact restore {shlex.quote(str(path))}` brings the latest "
+                    "back"
+                )
     if not path.is_dir():
         if path.exists():
             raise RecordError(f"{path} is not an artifact: it is not a folder")
@@ -369,16 +400,28 @@ def _read_artifact(folder: Folder) -> Artifact:
         journal = read_journal(folder.read(JOURNAL, growing=True) or b"")
         status = status_of(path, RUNNING)
         results = {**results, "status": status, "history": as_history(journal)}
+    configs = folder.json(CONFIGS, "configs") or {}
+    provenance = folder.json(PROVENANCE, "provenance") or {}
     return Artifact(
         path=path,
         info=info,
-        configs=folder.json(CONFIGS, "configs") or {},
+        configs=configs,
         results=results,
-        provenance=folder.json(PROVENANCE, "provenance") or {},
+        provenance=provenance,
         normalizers=decode_normalizers(normalizers, str(path / NORMALIZERS))
         if normalizers is not None
         else {},
         _files=contents,
+        _changed=_changed(folder.contents, section(provenance, "files")),
+    )
+
+
+def _changed(contents: Mapping[str, bytes], listed: Mapping[str, Any]) -> tuple[str, ...]:
+    """Names of files that are not those whose checksums were recorded."""
+    return tuple(
+        name
+        for name, content in contents.items()
+        if name in listed and listed[name] != file_entry(content)
     )
 
 
@@ -387,6 +430,7 @@ class Folder:
 
     def __init__(self, path: Path) -> None:
         self.path = path
+        self.contents: dict[str, bytes] = {}
         relative = os.open in os.supports_dir_fd
         try:
             self._descriptor = os.open(path, os.O_RDONLY) if relative else None
@@ -396,7 +440,7 @@ class Folder:
     def read(self, name: str, limit: int = MAX_BYTES, *, growing: bool = False) -> bytes | None:
         """Contents of a file in the folder, or None if it is not there."""
         try:
-            return read_file(
+            content = read_file(
                 self.path / name,
                 limit,
                 folder=self._descriptor,
@@ -405,6 +449,8 @@ class Folder:
             )
         except MissingFileError:
             return None
+        self.contents[name] = content
+        return content
 
     def names(self) -> list[str]:
         """Names of what is in the folder, in order, but for hidden files."""

@@ -41,6 +41,8 @@ from .write import (
 if TYPE_CHECKING:
     from ..data.normalization import Normalizer
 
+_FIRST_STATE_S = 1.0
+
 
 def start_artifact(
     name: str,
@@ -83,8 +85,8 @@ def start_artifact(
         Go on with the latest run of this name that was killed or failed, if there is one with
         the same configurations, data and split. If those differ, a warning says in what.
     state_seconds : float
-        `fit(record=run)` saves what is needed to resume when this much time has passed; 0 for
-        every epoch.
+        `fit(record=run)` saves what is needed to resume when this much time has passed, and
+        soon after the start; 0 for every epoch.
 
     Returns
     -------
@@ -256,13 +258,24 @@ class Run:
         self._epoch: int = (saved or {}).get("epoch", 0)
         self._trained: Mapping[str, Any] | None = None
         self._state_seconds, self._state_at = state_seconds, time.monotonic()
-        self._pause = 0.0
+        self._pause = min(_FIRST_STATE_S, state_seconds)
+        self._is_stopping = False
         self._is_open = True
 
     @property
     def results(self) -> dict[str, Any]:
         """What has been recorded of the outcome so far."""
         return self._contents.results
+
+    def __repr__(self) -> str:
+        if not self._is_open:
+            return f"<Run {self.name!r}, ended, record at {self.path}>"
+        return f"<Run {self.name!r}, {self._epoch} epochs so far, record at {self.path}>"
+
+    @property
+    def epoch(self) -> int:
+        """The last epoch that was logged, or is gone on from; 0 before the first."""
+        return self._epoch
 
     def __enter__(self) -> Run:
         return self
@@ -293,6 +306,8 @@ class Run:
             NaN and infinity are kept.
         """
         self._require_open()
+        if not isinstance(values, Mapping):
+            raise ConfigError(f"log takes an epoch and its values by name, not {values!r:.60}")
         if epoch < self._epoch:
             raise ConfigError(
                 f"epoch {epoch} was logged after epoch {self._epoch}: a run records one training. "
@@ -344,7 +359,7 @@ class Run:
 
     def state_is_due(self) -> bool:
         """Whether it is time to save a state again."""
-        return time.monotonic() - self._state_at >= max(self._state_seconds, self._pause)
+        return self._is_stopping or time.monotonic() - self._state_at >= self._pause
 
     def save_state(self, epoch: int, state: Mapping[str, Any]) -> None:
         """Keep what is needed to go on after an epoch (tensors, numbers, texts, containers)."""
@@ -353,7 +368,13 @@ class Run:
         self._folder.save_state(epoch, state)
         self._state_at = time.monotonic()
         if self._state_seconds > 0:  # no more than a twentieth of the time goes to saving
-            self._pause = 20 * (self._state_at - began)
+            self._pause = max(self._state_seconds, 20 * (self._state_at - began))
+        if self._is_stopping:
+            raise KeyboardInterrupt
+
+    def stop(self) -> None:
+        """Save a state when this epoch has ended, and raise KeyboardInterrupt; for signals."""
+        self._is_stopping = True
 
     def trained(self, weights: Mapping[str, Any]) -> None:
         """Take the weights that a training came to; they are saved if no others are recorded."""

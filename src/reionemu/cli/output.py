@@ -6,7 +6,6 @@ import sys
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from datetime import datetime, timezone
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -31,19 +30,6 @@ def short(path: Path) -> str:
     """A path as a person would type it."""
     here = Path.cwd()
     return str(path.relative_to(here)) if path.is_relative_to(here) else str(path)
-
-
-def relative_time(moment: datetime | None) -> str:
-    """How long ago something was, in the largest unit that fits; empty if that is not known."""
-    if moment is None:
-        return ""
-    seconds = (datetime.now(timezone.utc) - moment).total_seconds()
-    if seconds < 0:
-        return "in the future"
-    for unit, size in (("y", 31_557_600), ("d", 86_400), ("h", 3600), ("min", 60)):
-        if seconds >= size * (1 if unit != "d" else 2):
-            return f"{seconds / size:.0f} {unit} ago"
-    return "just now" if seconds < 5 else f"{seconds:.0f} s ago"
 
 
 def print_table(columns: Sequence[str], rows: Sequence[Sequence[str]], title: str = "") -> None:

@@ -46,7 +46,6 @@ def predict(
     json: JsonOption = False,
 ) -> None:
     """Predict spectra for one set of parameters, or for a file of them."""
-    from ..config import require_choice
     from ..models.emulator import OUT_OF_RANGE
 
     emulator = _emulator(artifact, given or [])
@@ -57,7 +56,11 @@ def predict(
     if params is None:
         _require_point(point, emulator.parameter_names)
     theta = point if params is None else _read_points(params, emulator.parameter_names)
-    require_choice("predict", "--out-of-range", out_of_range, OUT_OF_RANGE)
+    if out_of_range not in OUT_OF_RANGE:
+        raise ConfigError(
+            f"--out-of-range must be {', '.join(OUT_OF_RANGE[:-1])} or {OUT_OF_RANGE[-1]}; "
+            f"got {out_of_range!r}"
+        )
     try:
         result = emulator.predict(theta, out_of_range=out_of_range, n_draws=draws, seed=seed)
     except OutOfRangeError as error:
@@ -96,7 +99,9 @@ def _emulator(path: Path, given: list[str]) -> Emulator:
 def _lacking(path: Path, fields: Sequence[str]) -> str:
     can = [field for field in fields if field not in _ONLY_IN_PYTHON]
     cannot = [field for field in fields if field in _ONLY_IN_PYTHON]
-    message = f"{path} does not record {', '.join(fields)}, and what it was made of does not tell"
+    message = (
+        f"{path} does not record {', '.join(fields)}, and its dataset is not at hand unchanged"
+    )
     if cannot:
         return f"{message}; {' and '.join(cannot)} cannot be given to this command, only in Python"
     options = " ".join(f"--given {field}=..." for field in can)

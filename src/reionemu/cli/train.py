@@ -33,10 +33,18 @@ def train(
 
     The run is recorded as it goes: `reionemu artifact list` shows it, and how far it is.
     """
+    from ..artifact.runs import runs_of
     from ..pipeline import train_artifact
 
     options = training_options(model, split, seed, epochs, settings)
     with progress_line() as line:
+
+        def speak(text: str) -> None:
+            line.close()
+            say(text)
+
+        if resume and not runs_of(name, out) and not (out / name).exists():
+            speak(f"there is no unfinished run of {name!r} to go on with: starting one")
         try:
             artifact = train_artifact(
                 training_h5,
@@ -45,11 +53,11 @@ def train(
                 options,
                 description=description,
                 progress=line,
+                say=speak,
                 resume=resume,
             )
         except KeyboardInterrupt:
-            line.close()
-            say("interrupted; the same command with --resume goes on from there")
+            speak("interrupted; the same command with --resume goes on")
             raise typer.Exit(130) from None
     summary, metrics = artifact.results["summary"], artifact.results["metrics"]
     if json:

@@ -16,9 +16,7 @@ from ..simio.hdf5 import SkippedSim, edit_h5, locked_h5, open_h5
 from ..simio.raw import find_sims
 from ..simio.stamps import options_of, read_stamps
 from .options import RunOptions
-from .training import Progress, check_feasible, train_artifact, up_to_date
-
-Say = Callable[[str], None]
+from .training import Progress, Say, check_feasible, train_artifact, up_to_date
 
 
 @dataclass(frozen=True)
@@ -90,6 +88,7 @@ def run(
             options.training,
             description=paths.description,
             progress=progress,
+            say=lambda line: say(f"training: {line}"),
             resume=not fresh,
         )
         summary = artifact.results["summary"]

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import contextlib
 import os
+import signal
 import sys
+import threading
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -41,6 +43,7 @@ from ..training.train_loop import FitOutcome, run_epochs
 from .assessment import assess
 from .options import OptimizerOptions, TrainingOptions, TuningOptions
 
+Say = Callable[[str], None]
 Progress = Callable[[str, int, int], None]
 """Called with (what is going on, steps done, steps in all)."""
 
@@ -61,6 +64,7 @@ def train_artifact(
     *,
     description: str | None = None,
     progress: Progress | None = None,
+    say: Say | None = None,
     resume: bool = False,
 ) -> Artifact:
     """Train a model on the training arrays of a file and save it, with its held-out errors.
@@ -82,17 +86,22 @@ def train_artifact(
     options : TrainingOptions, optional
     description : str, optional
     progress : callable, optional
+    say : callable, optional
+        Called with a line on what is gone on with.
     resume : bool
-        Go on with the latest run of this name that was killed or failed, if there is one with
-        the same options and data.
+        Take the artifact of this name if it is of the same options and data; or else go on with
+        the latest run of this name and request that was killed or failed, if there is one.
 
     Returns
     -------
     Artifact
         Read back from the disk.
     """
-    options = options or TrainingOptions()
+    options, say = options or TrainingOptions(), say or (lambda line: None)
     check_feasible(name, root_dir, options)
+    if resume and (done := up_to_date(h5_path, name, root_dir, options)) is not None:
+        say(f"up to date: {done.path}")
+        return done
     data, fingerprint, source = load_data(h5_path)
     parts = split_indices(len(data.X), options.split, options.dataloader.seed)
     contents = Contents(
@@ -105,7 +114,9 @@ def train_artifact(
         request=_request(data, options),
     )
     contents.update(**_configs(contents, options))
-    with start_run(name, root_dir, contents, resume=resume) as run:
+    with start_run(name, root_dir, contents, resume=resume) as run, stopping(run):
+        if run.resumed:
+            say(f"going on after epoch {run.epoch} of at most {options.fit.epochs}")
         options = _searched(data, parts, _seeded(options, run), run)
         if options.kfold is not None and "kfold" not in _summary(run):
             _summarize(run, kfold=cross_validate(h5_path, data, options, progress))
@@ -121,6 +132,28 @@ def train_artifact(
             model_config=trained.record,
         )
     return load_artifact(run.path)
+
+
+@contextlib.contextmanager
+def stopping(run: Run) -> Iterator[None]:
+    """Within the block, Ctrl-C and SIGTERM let the epoch end and save a state; twice, they do not.
+
+    Only in the main thread of a program, which alone gets signals.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def stop(number: int, frame: Any) -> None:
+        signal.signal(number, signal.default_int_handler)
+        run.stop()
+
+    before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def _seeded(options: TrainingOptions, run: Run) -> TrainingOptions:

@@ -227,14 +227,13 @@ def run_epochs(
             progress.add(values, model, keep_best)
             if record:
                 record.log(progress.epoch, values)
-            state_is_due = record is not None and record.state_is_due()
-            if on_epoch or state_is_due or progress.epoch == 1:
+            if on_epoch or progress.epoch == 1 or (record and record.state_is_due()):
                 # Others see model and optimizer as they are documented; and only after a first
                 # epoch is it known which parameters have gradients.
                 stack.close()
                 if on_epoch:
                     on_epoch(progress.epoch, values)
-                if record and state_is_due:
+                if record and record.state_is_due():
                     record.save_state(*progress.state(model, optimizer, loaders, stateful))
                 stack.enter_context(small_model_settings(model, optimizer))
     if record:

@@ -4,8 +4,8 @@
 
 Made once, when records got provenance.json, a journal, and a version in the metadata of weights.
 `four_param` was recorded as it went, and completed; the run `broken` raised an exception in its
-third epoch. The machine is given a name and a system that are nobody's. `expected.npz`
-is that of `four_param`, as in v1.
+third epoch. The machine is given a name and a system that are nobody's, and the checkout of this
+project a folder. `expected.npz` is that of `four_param`, as in v1.
 """
 
 import platform
@@ -19,9 +19,13 @@ import torch
 from make_v1 import HIGH, LOW, write_dataset
 
 import reionemu
+from reionemu.artifact import code_version, provenance
+
+LIBRARY = code_version.library_version()
 
 socket.gethostname = lambda: "node7"
 platform.platform = lambda: "Linux-6.1.0-x86_64-with-glibc2.36"
+provenance.library_version = lambda: LIBRARY and {**LIBRARY, "directory": "/home/user/reionemu"}
 
 SPLIT = {"train": 0.7, "val": 0.15, "test": 0.15}
 

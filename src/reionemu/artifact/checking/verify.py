@@ -74,6 +74,21 @@ def verify_artifact(path: str | Path) -> Verification:
         If it is not the folder of a record.
     """
     path = find_record(Path(path).expanduser())
+    findings = inspect_folder(path)
+    if not any(finding.level == ERROR for finding in findings):
+        findings += _in_use(path)
+    order = (ERROR, WARNING, NOTE)
+    return Verification(path, tuple(sorted(findings, key=lambda found: order.index(found.level))))
+
+
+def inspect_folder(path: Path) -> list[Finding]:
+    """Findings about the files in the folder of a record, apart from what it is used for.
+
+    Raises
+    ------
+    FileNotFoundError, RecordError (ValueError)
+        As `verify_artifact`.
+    """
     folder = Folder(path)
     try:
         files, findings = _read_all(folder)
@@ -83,11 +98,7 @@ def verify_artifact(path: str | Path) -> Verification:
         raise MissingFileError(f"{path} was moved while it was read; look for it again")
     if not files.keys() & DOCUMENTS.keys() and not any(f.level == ERROR for f in findings):
         raise RecordError(f"{path} is not an artifact: it has no {INFO}")
-    findings = said_once([*findings, *inspect(files)])
-    if not any(finding.level == ERROR for finding in findings):
-        findings += _in_use(path)
-    order = (ERROR, WARNING, NOTE)
-    return Verification(path, tuple(sorted(findings, key=lambda found: order.index(found.level))))
+    return said_once([*findings, *inspect(files)])
 
 
 def _read_all(folder: Folder) -> tuple[dict[str, bytes], list[Finding]]:

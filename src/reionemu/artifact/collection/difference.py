@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import math
 import shlex
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from .kinship import Step, steps_between
-from .query import natural
+from .values import is_number, natural
 
 if TYPE_CHECKING:
     from ..read import Artifact
@@ -56,7 +56,7 @@ class Change:
     @property
     def ratio(self) -> float | None:
         """b / a, if both are numbers for which that means something."""
-        if not (_is_number(self.a) and _is_number(self.b)) or self.a == 0:
+        if not (is_number(self.a) and is_number(self.b)) or self.a == 0:
             return None
         try:
             ratio = self.b / self.a
@@ -130,7 +130,7 @@ def diff(a: Artifact, b: Artifact) -> Difference:
         of_a, of_b = ({top: tree[top] for top in tops if top in tree} for tree in trees)
         every = tuple(_changes(of_a, of_b))
         if section == "metrics":
-            found[section] = tuple(c for c in every if _is_number(c.a) or _is_number(c.b))
+            found[section] = tuple(c for c in every if is_number(c.a) or is_number(c.b))
         else:
             found[section] = tuple(change for change in every if change.kind != "same")
     lineage, options = steps_between(a, b)
@@ -205,10 +205,37 @@ def comparable(value: Any) -> Any:
     return (isinstance(value, str), value)
 
 
-def _is_number(value: Any) -> bool:
-    return isinstance(value, (int, float)) and not isinstance(value, bool)
+def said_elsewhere(metrics: Mapping[str, Sequence[Any]]) -> set[str]:
+    """The paths of metrics that a first look can do without.
+
+    These are numbers that all records have under another name, too, as `summary.best_val_loss` is
+    `metrics.val_loss`, and what is the same in all and was no outcome, such as counts.
+
+    Parameters
+    ----------
+    metrics : mapping of str to sequence
+        By path, the value in each record.
+    """
+    found = set()
+    by_values: dict[str, list[str]] = {}
+    for path, values in metrics.items():
+        first = comparable(values[0])
+        if all(comparable(value) == first for value in values) and _is_count(path):
+            found.add(path)
+        elif any(isinstance(value, float) and value not in (0.0, 1.0) for value in values):
+            by_values.setdefault(repr([comparable(value) for value in values]), []).append(path)
+    for paths in by_values.values():
+        paths.sort(key=lambda path: (not path.startswith("metrics."), path.count("."), path))
+        for i, path in enumerate(paths):
+            found.update(other for other in paths[i + 1 :] if _same_name(path, other))
+    return found
 
 
-def is_element(path: str) -> bool:
-    """Whether a path leads to an element of a list."""
-    return any(part.isdigit() for part in path.split("."))
+def _is_count(path: str) -> bool:
+    return path.startswith("summary.") or path == "metrics.errors.n"
+
+
+def _same_name(a: str, b: str) -> bool:
+    """Whether two metrics have one name but for words before it: val_loss and best_val_loss."""
+    names = [f"_{path.rpartition('.')[2]}" for path in (a, b)]
+    return names[0].endswith(names[1]) or names[1].endswith(names[0])

@@ -5,13 +5,14 @@
     model.* training.* optimizer.* data_loading.* dataset_prep.*
     kfold.* tuning.*                                                from configs.json
     metrics.* summary.* error.* dataset_prep_stats.*                from results.json
-    last.*                                                          last epoch of the history
+    last.* best.val_loss                                            last epoch of the history, and
+                                                                    the smallest val_loss in it
     software.* code.* platform.* seeds.* started_at ended_at
     wall_time_s command working_directory                           from provenance.json
 
 What else a document has at its top is found under the document's name, such as `info.run_id`; the
 paths above may be written so, too (`results.metrics.val_loss`). Elements of lists are numbered
-from 0: `metrics.errors.mean.0`.
+from 0: `metrics.errors.mean.0`. `ALIASES` are the names that the columns of a listing have.
 """
 
 from __future__ import annotations
@@ -22,7 +23,10 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from ..read import Artifact
 
 Value = str | int | float | bool | None
 
@@ -50,6 +54,16 @@ _TOP = {
         *("wall_time_s", "command", "working_directory"),
     ),
 }
+ALIASES = {
+    "created": ("created_at",),
+    "model": ("model", "model.class_name"),
+    "val_loss": ("metrics.val_loss", "summary.best_val_loss", "best.val_loss", "last.val_loss"),
+    "error": ("metrics.test_mean_relative_error",),
+    "val_error": ("metrics.val_mean_relative_error",),
+    "note": ("problem",),
+}
+"""Short names; each stands for the first of its paths that a record has a value at."""
+
 _HOME = {key: document for document, keys in _TOP.items() for key in keys}
 _LEFT_OUT = {
     "info": ("artifacts", "requested", "software"),
@@ -144,15 +158,23 @@ class Entry:
         Parameters
         ----------
         path : str
-            Such as "model.hidden_dim" or "configs.model.hidden_dim".
+            Such as "model.hidden_dim" or "configs.model.hidden_dim", or one of `ALIASES`.
         default : optional
             What to return if the record does not have it.
         """
-        for spelling in spellings(path):
-            value = self.values.get(spelling, default)
-            if value is not default:
-                return value
-        return default
+        return lookup(self.values, path, default)
+
+    def load(self) -> Artifact:
+        """All of the record, as `load_artifact` reads it.
+
+        Raises
+        ------
+        RecordError (ValueError)
+            If it is damaged.
+        """
+        from ..read import load_artifact
+
+        return load_artifact(self.path)
 
 
 def make_entry(
@@ -180,9 +202,22 @@ def paths_of(entries: Iterable[Entry]) -> set[str]:
     return paths.union(*shapes.values())
 
 
+def lookup(values: Mapping[str, Any], path: str, default: Any = None) -> Any:
+    """The value that a user calls `path`; null if it is there but null, else `default`."""
+    found = default
+    for spelling in spellings(path):
+        value = values.get(spelling, default)
+        if value is not None and value is not default:
+            return value
+        found = value if value is None and spelling in values else found
+    return found
+
+
 @lru_cache(maxsize=4096)
 def spellings(path: str) -> tuple[str, ...]:
     """The paths under which a value may be kept that a user calls `path`."""
+    if path in ALIASES:
+        return ALIASES[path]
     first, _, rest = path.partition(".")
     if first in DOCUMENTS:
         return (rest, path) if _HOME.get(rest.partition(".")[0]) == first else (path,)
@@ -228,12 +263,18 @@ def _of_history(history: Mapping[str, Any]) -> dict[str, Value]:
     if epochs == 0:
         return {}
     last = {key: values[-1] for key, values in columns.items() if len(values) == epochs}
-    return {"epochs": epochs, **last_epoch(last)}
+    return {"epochs": epochs, **last_epoch(last), **best_epoch(columns.get("val_loss", ()))}
 
 
 def last_epoch(values: Mapping[str, Any]) -> dict[str, Value]:
     """The facts `last.*` of the values of one epoch."""
     return dict(_leaves("last", {k: v for k, v in values.items() if k != "epoch"}))
+
+
+def best_epoch(losses: Iterable[Any]) -> dict[str, Value]:
+    """The fact `best.val_loss` of the validation losses of all epochs."""
+    numbers = [loss for loss in losses if isinstance(loss, (int, float)) and loss == loss]
+    return {"best.val_loss": min(numbers)} if numbers else {}
 
 
 def _leaves(path: str, value: Any, depth: int = 0) -> Iterator[tuple[str, Value]]:

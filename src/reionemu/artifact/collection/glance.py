@@ -16,7 +16,7 @@ from ...errors import RecordError
 from ..formats.jsonio import decode
 from ..layout import CONFIGS, INFO, JOURNAL, PROVENANCE, RESULTS, SCHEMA_VERSION
 from ..runs import FAILED
-from .entry import DAMAGED, MAX_VALUES, Value, facts_of, last_epoch
+from .entry import DAMAGED, MAX_VALUES, Value, best_epoch, facts_of, last_epoch
 
 Signature = list[list[int] | None]
 """[inode, size, mtime, ctime (ns)] of each of a record's files, None for those not there."""
@@ -187,6 +187,8 @@ def _decode(content: bytes, name: str) -> Any:
 
 def _of_journal(content: bytes) -> dict[str, Value]:
     """Facts from the history of a run that has not completed; a torn last line is passed over."""
+    from pydantic_core import from_json
+
     lines = content.split(b"\n")[:-1]
     if not lines:
         return {}
@@ -197,6 +199,9 @@ def _of_journal(content: bytes) -> dict[str, Value]:
             epoch = values.get("epoch")
             facts = {"epochs": epoch if isinstance(epoch, int) else len(lines)}
             facts |= last_epoch(values)
+    with suppress(ValueError):  # they are so many that only the quick reader will do
+        epochs = from_json(b"[" + b",".join(lines) + b"]")
+        facts |= best_epoch([e.get("val_loss") for e in epochs if isinstance(e, dict)])
     return facts
 
 

@@ -4,28 +4,30 @@
     PATH              it is there, and neither null nor false
 
 VALUE is a number, true, false, a quoted text, a time (2026-11-23, or with T12:30), an age or
-duration (45s, 30min, 6h, 7d, 2w), none, or else plain text. `=` may be written `==`.
+duration (45s, 30min or 30m, 6h, 7d, 2w, 1y), none, or else plain text. `=` may be written `==`.
 
 Numbers compare with numbers, times with times (UTC unless said otherwise; a day is the whole
-day), text with text (digits in it as numbers, so that version 2.10 comes after 2.9). An age means
-that long ago: `created_at>7d` is younger than a week. `~` looks for text inside, whatever its
-case, or with * ? [ in it for a pattern that fits the whole. NaN is equal to nan and neither
-smaller nor larger than anything. A record that does not have PATH meets no condition on it.
+day), text with text (digits in it as numbers, so that version 2.10 comes after 2.9). To put a
+number or time in order with something else, as in `epochs<many`, makes no sense and is refused. An
+age means that long ago: `created_at>7d` is younger than a week. `~` looks for text inside,
+whatever its case, or with * or ? in it for a pattern that fits the whole. NaN is equal to nan and
+neither smaller nor larger than anything. A record that does not have PATH meets no condition on it.
 """
 
 from __future__ import annotations
 
 import fnmatch
 import re
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta, timezone
-from functools import cached_property, lru_cache
+from functools import cached_property
 from typing import Any
 
-from ...config import nearest, tomllib
+from ...config import nearest
 from ...errors import ConfigError
-from .entry import is_nan, spellings
+from .entry import is_nan, lookup, spellings
+from .values import AGES, is_element, is_number, kind_of, natural, parse_time, typed
 
 GRAMMAR = (
     "expected PATH, or PATH OP VALUE with OP one of = != < <= > >= ~, such as "
@@ -43,11 +45,13 @@ _ORDER: dict[str, Callable[[int], bool]] = {
     "=": lambda sign: sign == 0,
     "!=": lambda sign: sign != 0,
 }
-_UNITS = {"s": 1, "min": 60, "h": 3600, "d": 86400, "w": 604800}
-_AGE = re.compile(r"(\d+(?:\.\d+)?)\s*(s|min|h|d|w)")
-_DIGITS = re.compile(r"([0-9]{1,18})")
-_DAY = re.compile(r"\d{4}-\d\d-\d\d")
+_NEEDED = {
+    "number": "a number, such as 0.05 or 1e-3",
+    "time": f"a time, such as 2026-11-23 or 2026-11-23T12:30, or an age, such as {AGES}",
+}
 _MAX_TEXT = 10_000
+_MAX_NAMED = 5
+_ABSENT = object()
 
 
 @dataclass(frozen=True)
@@ -73,12 +77,52 @@ class Condition:
 
     def holds(self, values: Mapping[str, Any]) -> bool:
         """Whether a record with these facts meets the condition."""
-        found = [path for path in spellings(self.path) if path in values]
+        value = lookup(values, self.path, _ABSENT)
         if self.op is None:
-            if found:
-                return values[found[0]] is not None and values[found[0]] is not False
-            return _has_below(self.path, values)
-        return bool(found) and self._compare(values[found[0]])
+            if value is _ABSENT:
+                return _has_below(self.path, values)
+            return value is not None and value is not False
+        return value is not _ABSENT and self._compare(value)
+
+    def require_order(self, values: Iterable[Any]) -> None:
+        """Raise ConfigError if this puts a number or a time in order with what is neither.
+
+        Parameters
+        ----------
+        values : iterable
+            What the records have at the path.
+        """
+        if self.op not in ("<", "<=", ">", ">="):
+            return
+        kinds = {kind_of(value) for value in values} - {None}
+        needed = "number" if "number" in kinds else "time" if kinds == {"time"} else None
+        if needed is None or self._kinds & kinds - {"text"}:
+            return
+        raise ConfigError(
+            f"{str(self)!r}: {self.path} is a {needed} in the records here, so what comes after {self.op} "
+            f"must be {_NEEDED[needed]}; {self.text!r} is none{self._hint}"
+        )
+
+    @property
+    def _kinds(self) -> set[str]:
+        """What the value can be put in order with."""
+        if isinstance(self._typed, timedelta) and self.path.endswith("_s"):
+            return {"number"}
+        if isinstance(self._typed, (date, timedelta)):
+            return {"time"}
+        return {"number"} if is_number(self._typed) else {"text"}
+
+    @property
+    def _hint(self) -> str:
+        """How a number should have been written."""
+        for written, form in (
+            (self.text.removesuffix("%"), ".6g"),
+            (self.text.replace(",", "."), ""),
+        ):
+            number = typed(written)
+            if written != self.text and is_number(number):
+                return f" (write {number / 100 if form else number:{form}})"
+        return ""
 
     def _compare(self, value: Any) -> bool:
         assert self.op is not None
@@ -105,7 +149,7 @@ class Condition:
         if isinstance(value, bool):
             ordered = self.op in ("=", "!=")
             return wanted if isinstance(wanted, bool) and ordered else None
-        return wanted if _is_number(wanted) else None
+        return wanted if is_number(wanted) else None
 
     def _compare_text(self, value: str) -> bool:
         assert self.op is not None
@@ -122,13 +166,13 @@ class Condition:
     def _fits(self, value: Any) -> bool:
         text = _as_text(value)[:_MAX_TEXT].casefold()
         wanted = self._plain.casefold()
-        if any(character in wanted for character in "*?["):
-            return fnmatch.fnmatchcase(text, wanted)
+        if any(character in wanted for character in "*?"):
+            return fnmatch.fnmatchcase(text, wanted.replace("[", "[[]"))
         return wanted in text
 
     @cached_property
     def _typed(self) -> Any:
-        return _typed(self.text)
+        return typed(self.text)
 
     @cached_property
     def _plain(self) -> str:
@@ -171,64 +215,24 @@ def require_known(path: str, known: Collection[str]) -> None:
     raise ConfigError(f"no record here has {path!r}{hint}")
 
 
-def natural(text: str) -> list[str | int]:
-    """A key that sorts text with the numbers in it as numbers: run-2 before run-10."""
-    parts: list[str | int] = [*_DIGITS.split(text.casefold())]
-    parts[1::2] = map(int, parts[1::2])
-    return parts
+def require_value(path: str, known: Collection[str]) -> None:
+    """Raise ConfigError if no record has a value at a path, as `metrics` has not, being a group."""
+    require_known(path, known)
+    if any(spelling in known for spelling in spellings(path)):
+        return
+    below = values_below(path, known)
+    more = f", and {len(below) - _MAX_NAMED} more" if len(below) > _MAX_NAMED else ""
+    raise ConfigError(
+        f"{path!r} is a group of values, not a value: name one of those in it, such as "
+        f"{', '.join(map(repr, below[:_MAX_NAMED]))}{more}"
+    )
 
 
-def sort_key(value: Any) -> tuple[int, Any]:
-    """A key that sorts values of all types: false, true, numbers, NaN, times, text."""
-    if isinstance(value, bool):
-        return (0, value)
-    if is_nan(value):
-        return (2, 0)
-    if isinstance(value, (int, float)):
-        return (1, value)
-    moment = parse_time(value)
-    return (3, moment) if moment else (4, natural(value))
-
-
-@lru_cache(maxsize=2**16)
-def parse_time(text: str) -> datetime | None:
-    """The moment that ISO 8601 text states, UTC unless it says otherwise; None for other text."""
-    if not _DAY.match(text) or len(text) > 40:
-        return None
-    try:
-        moment = datetime.fromisoformat(text.replace("Z", "+00:00"))
-    except ValueError:
-        return None
-    if moment.tzinfo is None:
-        return moment.replace(tzinfo=timezone.utc)
-    try:
-        return moment.astimezone(timezone.utc)
-    except OverflowError:
-        return None
-
-
-def _typed(text: str) -> Any:
-    """Text as the type it looks like: bool, number, date, datetime, timedelta, or str."""
-    age = _AGE.fullmatch(text)
-    if age:
-        try:
-            return timedelta(seconds=float(age[1]) * _UNITS[age[2]])
-        except OverflowError:
-            return timedelta.max
-    if _DAY.fullmatch(text):
-        try:
-            return date.fromisoformat(text)
-        except ValueError:
-            return text
-    moment = parse_time(text)
-    if moment is not None:
-        return moment
-    try:
-        value = tomllib.loads(f"value = {text}")
-    except (tomllib.TOMLDecodeError, RecursionError, ValueError):
-        return text
-    scalar = value["value"] if set(value) == {"value"} else text
-    return scalar if isinstance(scalar, (bool, int, float, str)) else text
+def values_below(path: str, known: Collection[str]) -> list[str]:
+    """The paths of the values in a group, without the elements of lists unless it is a list."""
+    below = tuple(f"{spelling}." for spelling in spellings(path))
+    found = sorted((other for other in known if other.startswith(below)), key=natural)
+    return [other for other in found if not is_element(other)] or found
 
 
 def _sign_of_time(moment: datetime, wanted: date | timedelta) -> int:
@@ -248,10 +252,6 @@ def _has_below(path: str, known: Collection[str]) -> bool:
     """Whether something lies below a path, as in `kfold` where there is `kfold.n_splits`."""
     below = tuple(f"{spelling}." for spelling in spellings(path))
     return any(other.startswith(below) for other in known)
-
-
-def _is_number(value: Any) -> bool:
-    return isinstance(value, (int, float)) and not isinstance(value, bool)
 
 
 def _as_text(value: Any) -> str:

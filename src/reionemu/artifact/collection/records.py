@@ -11,8 +11,9 @@ from ...config import nearest
 from ...errors import ConfigError, MissingFileError, RecordError
 from . import listing_cache
 from .entry import Entry, paths_of
-from .query import parse, require_known, sort_key
+from .query import parse, require_known, require_value
 from .scan import Progress, scan
+from .values import parse_time, sort_key
 
 if TYPE_CHECKING:
     import pandas
@@ -62,6 +63,12 @@ class Catalogue(Sequence[Entry]):
             return self._named(key)
         return self._entries[key]
 
+    def __contains__(self, item: object) -> bool:
+        """Whether a record, or a record of that name, is among these."""
+        if isinstance(item, str):
+            return any(entry.name == item for entry in self)
+        return item in self._entries
+
     def __repr__(self) -> str:
         counts: dict[str, int] = {}
         for entry in self:
@@ -87,11 +94,14 @@ class Catalogue(Sequence[Entry]):
         Raises
         ------
         ConfigError (ValueError)
-            For what is no condition, or is on a path that no record has.
+            For what is no condition, is on a path that no record has, or puts a number or a time
+            in order with what is neither.
         """
         conditions = [parse(expression) for expression in expressions]
         for condition in conditions if self._entries else ():
-            require_known(condition.path, self.paths)
+            require = require_known if condition.op is None else require_value
+            require(condition.path, self.paths)
+            condition.require_order(entry.get(condition.path) for entry in self)
         return self._with(
             [entry for entry in self if all(c.holds(entry.values) for c in conditions)]
         )
@@ -104,9 +114,14 @@ class Catalogue(Sequence[Entry]):
         path : str
             Dotted path. Numbers in text count as numbers: run-2 comes before run-10.
         descending : bool
+
+        Raises
+        ------
+        ConfigError (ValueError)
+            If no record has a value there.
         """
         if self._entries:
-            require_known(path, self.paths)
+            require_value(path, self.paths)
         keyed = [(entry.get(path), entry) for entry in self]
         present = [item for item in keyed if item[0] is not None and item[0] == item[0]]
         present.sort(key=lambda item: sort_key(item[0]), reverse=descending)
@@ -132,6 +147,8 @@ class Catalogue(Sequence[Entry]):
     def to_pandas(self) -> pandas.DataFrame:
         """A DataFrame with a row for each record and a column for each dotted path.
 
+        First come name, status and created_at, a time (UTC).
+
         Raises
         ------
         ConfigError (ValueError)
@@ -143,8 +160,12 @@ class Catalogue(Sequence[Entry]):
             raise ConfigError(
                 "to_pandas() needs pandas, which is not installed: pip install pandas"
             ) from None
-        columns = {path: [entry.values.get(path) for entry in self] for path in self.paths}
-        return pandas.DataFrame(columns, columns=list(self.paths))
+        paths = list(dict.fromkeys(("name", "status", "created_at", *self.paths)))
+        columns = {path: [entry.values.get(path) for entry in self] for path in paths}
+        created = [parse_time(entry.created_at or "") for entry in self]
+        frame = pandas.DataFrame(columns, columns=paths)
+        frame["created_at"] = pandas.to_datetime(pandas.Series(created, dtype=object), utc=True)
+        return frame
 
     def _named(self, name: str) -> Entry:
         found = [entry for entry in self if entry.name == name]

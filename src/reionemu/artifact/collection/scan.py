@@ -23,7 +23,9 @@ from ..runs import RUNNING, status_of
 from . import glance
 from .entry import DAMAGED, Entry, make_entry
 from .glance import FILES, RUN_FILES, Known
-from .query import natural
+from .values import natural
+
+_MAX_NAMED = 5
 
 Progress = Callable[[str, int, int], None]
 """Called with (what is going on, steps done, steps in all)."""
@@ -91,11 +93,13 @@ class _Scanner:
         self._seen = 0
         self._ahead = 1
         self._runs: list[tuple[str, str, str, Entry]] = []  # (.runs, name, run, entry)
+        self._strangers: list[str] = []
 
     def walk(self) -> None:
         """Fill `result`."""
         self._walk("", None)
         self._add_unfinished()
+        self._note_strangers()
         self.result.entries.sort(key=lambda entry: natural(entry.name))
 
     def _walk(self, top: str, runs: str | None) -> None:
@@ -170,7 +174,11 @@ class _Scanner:
                 again = self.look(relative, RUN_FILES)
                 if again is not None and again.status not in (RUNNING, DAMAGED):
                     look, status = again, again.status
-        return make_entry(name, folder, status, look.problem, self._places(look.paths), look.row)
+        places = self._places(look.paths)
+        problem = look.problem
+        if problem is None and relative and "info.run_id" in places:
+            problem = _other_name(name, look.row[places["info.run_id"]])
+        return make_entry(name, folder, status, problem, places, look.row)
 
     def _places(self, paths: tuple[str, ...]) -> Mapping[str, int]:
         """The place of each path; one mapping for the many records that share their paths."""
@@ -195,7 +203,7 @@ class _Scanner:
         """Folders to look into; a folder with torn records of its own is listed."""
         subfolders: list[str] = []
         prefix = f"{relative}/" if relative else ""
-        is_leftover = False
+        is_leftover = has_files = False
         try:
             with os.scandir(self._full(relative)) as found:
                 for item in found:
@@ -205,6 +213,8 @@ class _Scanner:
                         is_leftover = True
                     elif not item.name.startswith(".") and item.is_dir():
                         subfolders.append(prefix + item.name)
+                    elif not item.name.startswith("."):
+                        has_files = True
         except FileNotFoundError:  # moved away meanwhile
             return []
         except OSError as error:
@@ -213,6 +223,8 @@ class _Scanner:
             return []
         if is_leftover and look is None:
             self._add(relative, runs, glance.damaged(f"no {INFO}: it was not written completely"))
+        elif has_files and not subfolders and relative and look is None and runs is None:
+            self._strangers.append(relative)
         return subfolders
 
     def _note_link(self, item: os.DirEntry[str]) -> None:
@@ -221,6 +233,14 @@ class _Scanner:
                 target = os.path.realpath(item.path)
                 if not Path(target).is_relative_to(os.path.realpath(self.root)):
                     self.result.notes.append(f"{item.path} is a link to {target}: not followed")
+
+    def _note_strangers(self) -> None:
+        """Count the folders that hold files but nothing that is a record."""
+        if self._strangers:
+            n, named = len(self._strangers), sorted(self._strangers, key=natural)[:_MAX_NAMED]
+            what = "folder that is no artifact" if n == 1 else "folders that are no artifacts"
+            more = f" and {n - _MAX_NAMED} more" if n > _MAX_NAMED else ""
+            self.result.notes.append(f"{n} {what}: {', '.join(named)}{more}")
 
     def _add_unfinished(self) -> None:
         """List the runs that have not completed, but not those that died when they had."""
@@ -240,6 +260,21 @@ class _Scanner:
     def _report(self) -> None:
         if self.progress and self._seen % 64 == 0:
             self.progress("looking through the artifacts", self._seen, self._ahead)
+
+
+def _other_name(name: str, recorded: Any) -> str | None:
+    """What to say of a record that says it has another name, as a copied or renamed folder does.
+
+    A record may be listed from a folder above or below the root it was saved in; earlier ones lie
+    in a folder of the name.
+    """
+    folder, _, last = name.rpartition("/")
+    name = folder if ENTRY.fullmatch(last) else name
+    if not isinstance(recorded, str) or not recorded or not name:
+        return None
+    if f"/{name}".endswith(f"/{recorded}") or f"/{recorded}".endswith(f"/{name}"):
+        return None
+    return f"its {INFO} calls it {recorded!r}: was it copied or renamed?"
 
 
 def _is_folder(path: str) -> bool:

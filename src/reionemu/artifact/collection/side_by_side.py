@@ -11,11 +11,11 @@ from .difference import (
     SECTION_OF,
     SECTIONS,
     comparable,
-    is_element,
+    said_elsewhere,
     without_empty_parents,
 )
 from .entry import Entry
-from .query import natural
+from .values import is_element, natural
 
 _OTHER = "other"
 
@@ -80,7 +80,8 @@ def compare(entries: Sequence[Entry], *, everything: bool = False) -> Comparison
     entries : sequence of Entry
     everything : bool
         Also what is the same in all, every element of lists, and what was going on at the time.
-        Without it: what differs in configurations, dataset and environment, and all metrics.
+        Without it: what differs in configurations, dataset and environment, and each metric
+        once.
 
     Raises
     ------
@@ -97,6 +98,9 @@ def compare(entries: Sequence[Entry], *, everything: bool = False) -> Comparison
         row = Row(section, path, tuple(values.get(path) for values in facts), present)
         if everything or (not _is_detail(row) and (section == "metrics" or row.differs)):
             rows.append(row)
+    if not everything:
+        twice = said_elsewhere({row.path: row.values for row in rows if row.section == "metrics"})
+        rows = [row for row in rows if row.path not in twice]
     order = (*SECTIONS, _OTHER)
     rows.sort(key=lambda row: (order.index(row.section), natural(row.path)))
     return Comparison(tuple(entries), tuple(rows))

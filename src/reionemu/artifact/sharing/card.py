@@ -25,6 +25,7 @@ from .recorded import (
     number,
     numbers,
     parameter_names,
+    split_sizes,
 )
 
 if TYPE_CHECKING:
@@ -37,6 +38,8 @@ _QUANTITIES = {
 }
 _UNITS = {"kb_zre": "h/Mpc"}
 _NOT_RECORDED = "not recorded"
+_TELLING = 0.2
+"""The widest interval of the 68% that shows an error bar to be right (to about a fifth)."""
 
 
 def model_card(artifact: Artifact) -> str:
@@ -170,16 +173,19 @@ def _loading(record: Documents) -> Iterator[str]:
 def _data(record: Documents) -> Iterator[str]:
     dataset = mapping(record.info, "dataset")
     lines = [f"- simulations: {_count(dataset.get('n_samples'))}"]
-    split = mapping(mapping(record.results, "summary"), "n_samples")
-    parts = [f"{n} {text(part)}" for part, n in sorted(split.items()) if isinstance(n, int)]
+    parts = [f"{n} {text(part)}" for part, n in split_sizes(record).items()]
     lines.append(f"- split: {', '.join(parts) or _NOT_RECORDED}")
     transform = facts_of_data(record).get("y_transform")
     targets = "the spectrum itself" if transform == "none" else f"{code(transform)} of the spectrum"
     lines.append(f"- trained on: {targets if transform else _NOT_RECORDED}")
     content = dataset.get("content_sha256")
     lines.append(f"- SHA-256 of the arrays: {code(content) if content else _NOT_RECORDED}")
-    for title, stage in (("simulations from", "condense"), ("spectra", "cl")):
-        options = flat(mapping(record.configs, "dataset_prep").get(stage))
+    prepared = mapping(record.configs, "dataset_prep")
+    inventory = mapping(prepared, "condense").get("raw_inventory")
+    if inventory:
+        lines.append(f"- SHA-256 of the list of raw files: {code(inventory)}")
+    for title, stage in (("condensed with", "condense"), ("spectra with", "cl")):
+        options = flat(prepared.get(stage), skip=("raw_inventory",))
         if options:
             lines.append(f"- {title}: {_options(options)}")
     yield "\n".join(lines)
@@ -243,22 +249,38 @@ def _caveats(errors: Mapping[str, Any], held_out: str) -> Iterator[str]:
     if "coverage_1sigma" not in errors:
         return
     coverage = [sum(errors[f"coverage_{k}sigma"]) / len(errors["ell"]) for k in (1, 2)]
-    verdict = _verdict(coverage, n)
+    inside = [
+        f"{100 * found:.0f}% (95% interval {100 * low:.0f}% to {100 * high:.0f}%)"
+        for found in coverage
+        for low, high in [_interval(found, n)]
+    ]
     yield (
-        f"**The error bar {verdict}**: {100 * coverage[0]:.0f}% of the simulations lie within one "
-        f"and {100 * coverage[1]:.0f}% within two of them, where 68% and 95% would be right."
+        f"**The error bar {_verdict(coverage, n)}**: of {n} simulations {inside[0]} lie within one "
+        f"and {inside[1]} within two of them, where 68% and 95% would be right."
     )
 
 
 def _verdict(coverage: Sequence[float], n: int) -> str:
-    """Whether an error bar is honest, as far as n simulations can tell (two standard errors)."""
-    pulls = [
-        (found - right) / math.sqrt(right * (1 - right) / n)
-        for found, right in zip(coverage, (0.683, 0.954), strict=True)
-    ]
-    if min(pulls) < -2:
+    """Whether an error bar is honest, as far as n simulations can tell."""
+    intervals = [_interval(found, n) for found in coverage]
+    expected = (0.683, 0.954)
+    if any(high < right for (_, high), right in zip(intervals, expected, strict=True)):
         return "is too narrow"
-    return "is too wide" if max(pulls) > 2 else "agrees with the errors found"
+    if any(low > right for (low, _), right in zip(intervals, expected, strict=True)):
+        return "is too wide"
+    low, high = intervals[0]
+    return "is right" if high - low <= _TELLING else "cannot be told from a right one"
+
+
+def _interval(found: float, n: int) -> tuple[float, float]:
+    """The 95% interval of a probability of which a fraction was found in n trials (Wilson 1927).
+
+    Values in different bins of one simulation are not independent, so that n counts simulations.
+    """
+    z, found = 1.96, min(max(found, 0.0), 1.0)
+    middle = (found + z**2 / (2 * n)) / (1 + z**2 / n)
+    half = z / (1 + z**2 / n) * math.sqrt(found * (1 - found) / n + z**2 / (4 * n**2))
+    return max(middle - half, 0.0), min(middle + half, 1.0)
 
 
 def _limits(record: Documents) -> Iterator[str]:

@@ -9,7 +9,12 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-_PUNCTUATION = re.compile(r"([!\"#$%&'()*+\-./:;<=>?@\[\\\]^_`{|}~])")
+_PUNCTUATION = re.compile(
+    r"(?<=[A-Za-z0-9])([-+_=])(?=[A-Za-z0-9])"  # inside a word, where these mean nothing
+    r"|(?<=[0-9])(\.)(?=[0-9])"  # in a number or a version
+    r"|(?<=[A-Za-z])([.:])(?=\s|$)"  # after a word
+    r"|([!#$&()*+\-.:<=>@\[\\\]^_`{|}~])"
+)
 _PLAIN = re.compile(r"[A-Za-z0-9_.+=-]+(?: [A-Za-z0-9_.+=-]+)*")
 _LONGEST = 2000
 
@@ -23,7 +28,8 @@ def text(value: object) -> str:
     if len(words) > _LONGEST:
         words = words[:_LONGEST] + "..."
     visible = "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in words)
-    return _PUNCTUATION.sub(r"\\\1", visible).replace("\\<", "&lt;").replace("\\>", "&gt;")
+    escaped = _PUNCTUATION.sub(lambda found: "\\" * bool(found[4]) + found[0], visible)
+    return escaped.replace("\\<", "&lt;").replace("\\>", "&gt;")
 
 
 def code(value: object) -> str:

@@ -46,6 +46,25 @@ def missing_arguments(record: Documents) -> list[str]:
     return missing + ["class_name"] * ("class_name" not in record.model)
 
 
+def split_sizes(record: Documents) -> dict[str, int]:
+    """Number of simulations in each part of the split, as far as it is recorded."""
+    split = mapping(mapping(record.results, "summary"), "n_samples")
+    sizes = {str(part): n for part, n in split.items() if type(n) is int}
+    if not sizes:
+        lineage = record.provenance.get("lineage")
+        for step in lineage if isinstance(lineage, list) else []:
+            if isinstance(step, Mapping) and step.get("step") == "split":
+                rows = mapping(step, "indices").items()
+                sizes = {str(part): len(found) for part, found in rows if isinstance(found, list)}
+    order = ["train", "val", "test"]
+    return dict(
+        sorted(
+            sizes.items(),
+            key=lambda item: (order.index(item[0]) if item[0] in order else 3, item[0]),
+        )
+    )
+
+
 def held_out_errors(record: Documents) -> dict[str, Any]:
     """The held-out errors if they are there and whole, with equally many values of each kind."""
     errors = mapping(mapping(record.results, "metrics"), "errors")
@@ -60,7 +79,7 @@ def held_out_errors(record: Documents) -> dict[str, Any]:
     if all(len(values) == len(ell) for values in spread.values()):
         found |= spread
     whole = all(len(values) == len(ell) for key, values in found.items() if key != "n")
-    return found if whole and ell and type(n) is int and n > 0 else {}
+    return found if whole and ell and type(n) is int and 0 < n < 10**9 else {}
 
 
 def mapping(document: Mapping[str, Any], key: str) -> Mapping[str, Any]:

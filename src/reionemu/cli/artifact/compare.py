@@ -10,8 +10,18 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from ..output import JsonOption, print_json
-from .listing import common_folder
-from .tables import GAP, cell, number, on_terminal, padded, printable, shortened, styled, write
+from .tables import (
+    GAP,
+    cell,
+    common_folder,
+    number,
+    on_terminal,
+    padded,
+    printable,
+    shortened,
+    styled,
+    write,
+)
 
 if TYPE_CHECKING:
     from ...artifact.collection.side_by_side import Comparison, Row
@@ -44,17 +54,22 @@ def compare(
 
 def _lines(comparison: Comparison, paths: list[str]) -> Iterator[str]:
     """The rows under the names; on a terminal, as many records at a time as fit."""
-    folder = common_folder(paths)
-    heads = [printable(path[len(folder) :] or path) for path in paths]
+    heads = _heads(paths)
     labels = [_label(row) for row in comparison.rows]
     texts = [[_text(row, i) for i in range(len(paths))] for row in comparison.rows]
-    widths = [max(map(len, (head, *(row[i] for row in texts)))) for i, head in enumerate(heads)]
     left = max(map(len, labels), default=0)
+    widths = _widths(heads, texts)
     if not on_terminal():
         yield from _block(comparison, labels, texts, heads, widths, left, range(len(paths)))
         return
     room = shutil.get_terminal_size().columns - left
     most = min(max(room // len(paths) - len(GAP), _MIN_WIDTH), _MAX_WIDTH)
+    cut = [shortened(head, most, True) for head in heads]
+    if len(set(cut)) < len(set(heads)):  # they cannot be told apart any more
+        yield from (f"{i}  {head}" for i, head in enumerate(heads, start=1))
+        yield ""
+        heads = [str(i) for i in range(1, len(heads) + 1)]
+        widths = _widths(heads, texts)
     widths = [min(width, most) for width in widths]
     start = 0
     while start < len(paths):
@@ -66,6 +81,15 @@ def _lines(comparison: Comparison, paths: list[str]) -> Iterator[str]:
             yield ""
         yield from _block(comparison, labels, texts, heads, widths, left, range(start, end))
         start = end
+
+
+def _heads(paths: list[str]) -> list[str]:
+    folder = common_folder(paths)
+    return [printable(path[len(folder) :] or path) for path in paths]
+
+
+def _widths(heads: list[str], texts: list[list[str]]) -> list[int]:
+    return [max(map(len, (head, *(row[i] for row in texts)))) for i, head in enumerate(heads)]
 
 
 def _block(

@@ -32,7 +32,10 @@ def diff(
     a: Annotated[Path, typer.Argument(help="Folder of an artifact.", metavar="A")],
     b: Annotated[Path, typer.Argument(help="Folder of another.", metavar="B")],
     everything: Annotated[
-        bool, typer.Option("--all", help="Also show metrics of every ell bin, commands and seeds.")
+        bool,
+        typer.Option(
+            "--all", help="Also show metrics of every ell bin, counts, commands and seeds."
+        ),
     ] = False,
     json: JsonOption = False,
 ) -> None:
@@ -49,13 +52,19 @@ def diff(
 
 
 def _lines(difference: Difference, artifacts: list[Artifact], everything: bool) -> Iterator[str]:
+    from ...artifact.collection.difference import said_elsewhere
+    from ...artifact.collection.values import is_element
+
     for label, artifact in zip("AB", artifacts, strict=True):
         yield f"{styled(label, 'bold')}  {_headline(artifact)}"
     yield ""
     if difference.is_empty:
         yield "no difference is known"
         return
-    metrics = [c for c in difference.metrics if everything or not _is_element(c.path)]
+    twice = said_elsewhere({c.path: (c.a, c.b) for c in difference.metrics})
+    metrics = [
+        c for c in difference.metrics if everything or not (is_element(c.path) or c.path in twice)
+    ]
     environment = [c for c in difference.environment if everything or not _is_choice(c.path)]
     sections = (
         ("record", list(_rows(difference.record))),
@@ -80,7 +89,7 @@ def _lines(difference: Difference, artifacts: list[Artifact], everything: bool) 
 
 
 def _headline(artifact: Artifact) -> str:
-    from ...artifact.collection.query import parse_time
+    from ...artifact.collection.values import parse_time
 
     created = artifact.info.get("created_at")
     moment = parse_time(created) if isinstance(created, str) else None
@@ -148,7 +157,3 @@ def _value(value: Any) -> str:
     else:
         text = "none" if value is None else cell(value)
     return text if len(text) <= 60 else f"{text[:57]}..."
-
-
-def _is_element(path: str) -> bool:
-    return any(part.isdigit() for part in path.split("."))

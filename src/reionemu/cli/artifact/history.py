@@ -2,23 +2,21 @@
 
 from __future__ import annotations
 
-import re
 import shlex
-from datetime import datetime, timedelta, timezone
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from ...errors import ConfigError
-from ..output import JsonOption, print_json, print_table, relative_time, say, short
+from ..output import JsonOption, print_json, say, short
+from .tables import Column, age, print_columns, printable, write
 
 if TYPE_CHECKING:
     from ...artifact.past import Version
 
 NameArgument = Annotated[Path, typer.Argument(metavar="PATH", help="ROOT/NAME of an artifact.")]
-_AGE = re.compile(r"(\d+)\s*(s|m|h|d|w)")
-_UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 
 
 def history(path: NameArgument, json: JsonOption = False) -> None:
@@ -29,17 +27,16 @@ def history(path: NameArgument, json: JsonOption = False) -> None:
     if json:
         print_json({"versions": [_plain(version) for version in found]})
         return
-    rows = [
+    write([printable(found[0].name), ""])
+    print_columns(
         [
-            _label(version),
-            version.status,
-            relative_time(version.saved_at),
-            _size(_size_of(version)),
-            _metric(version.path),
+            Column("record", [_label(version) for version in found]),
+            Column("status", [printable(version.status) for version in found], shrinks_to=8),
+            Column("saved", [_age(version.saved_at) for version in found], optional=True),
+            _size_column([_size_of(version) for version in found]),
+            Column("val_loss", [_metric(v.path) for v in found], right=True, optional=True),
         ]
-        for version in found
-    ]
-    print_table(["record", "status", "saved", "size", "val_loss"], rows, str(found[0].name))
+    )
     if any(version.place == "earlier" for version in found):
         say(f"to bring one back: reionemu artifact restore {shlex.quote(short(path))} RECORD")
 
@@ -61,7 +58,7 @@ def restore(
     if json:
         print_json({"restored": _plain(current), "path": final})
         return
-    saved = f" as saved {relative_time(current.saved_at)}" if current.saved_at else ""
+    saved = f" as saved {_age(current.saved_at)}" if current.saved_at else ""
     rest = f"; {len(earlier)} more in its history" if earlier else ""
     print(f"restored {short(final)}{saved}{rest}")
 
@@ -70,13 +67,18 @@ def prune(
     root: Annotated[Path, typer.Argument(help="Folder of artifacts.")],
     name: Annotated[str | None, typer.Option(help="Only of this name.")] = None,
     keep: Annotated[
-        int, typer.Option(min=0, help="Keep this many of the latest earlier records of a name.")
-    ] = 0,
+        int | None,
+        typer.Option(min=0, help="Keep this many of the latest earlier records of each name."),
+    ] = None,
     older_than: Annotated[
-        str | None, typer.Option(help="Only what is older, such as 30d, 12h or 4w.")
+        str | None,
+        typer.Option(help="Only what was replaced longer ago than this, such as 30d, 12h or 4w."),
     ] = None,
     runs: Annotated[
         bool, typer.Option("--runs", help="Also runs that were killed or failed.")
+    ] = False,
+    everything: Annotated[
+        bool, typer.Option("--all", help="All of them, if no other option says which.")
     ] = False,
     yes: Annotated[bool, typer.Option("--yes", help="Remove them; without it only list.")] = False,
     json: JsonOption = False,
@@ -84,20 +86,29 @@ def prune(
     """List, and with --yes remove, earlier records. Current records are never touched."""
     from ...artifact.past import prunable, remove
 
-    age = _age(older_than) if older_than is not None else None
-    found = prunable(root, name=name, keep=keep, older_than=age, unfinished=runs)
+    if yes and not everything and name is None and keep is None and older_than is None:
+        raise ConfigError(
+            "--yes alone would remove all earlier records of all names; say which (--keep N, "
+            "--older-than AGE, --name NAME), or --all"
+        )
+    span = _span(older_than) if older_than is not None else None
+    found = prunable(root, name=name, keep=keep or 0, older_than=span, unfinished=runs)
     sizes = [_size_of(version) for version in found]
     plain = [_plain(version) for version in found]
     removed = [version for version in found if remove(version)] if yes else []
     if json:
         print_json({"found": plain, "removed": len(removed)})
         return
-    rows = [
-        [v.name, _label(v), v.status, relative_time(v.saved_at), _size(size)]
-        for v, size in zip(found, sizes, strict=True)
-    ]
-    if rows:
-        print_table(["name", "record", "status", "saved", "size"], rows)
+    if found:
+        print_columns(
+            [
+                Column("name", [printable(v.name) for v in found], shrinks_to=8, keeps_end=True),
+                Column("record", [_label(version) for version in found]),
+                Column("status", [printable(v.status) for v in found], shrinks_to=8, optional=True),
+                Column("replaced", [_since(version) for version in found], optional=True),
+                _size_column(sizes),
+            ]
+        )
     total = f"{len(found)} record{'s' * (len(found) != 1)}, {_size(sum(sizes))}"
     if yes:
         print(f"removed {len(removed)} of {total}")
@@ -107,6 +118,19 @@ def prune(
 
 def _label(version: Version) -> str:
     return "current" if version.place == "current" else version.path.name
+
+
+def _age(moment: datetime | None) -> str:
+    return age(moment) if moment else ""
+
+
+def _since(version: Version) -> str:
+    """When an earlier record was replaced; a run that is dead never was, but began."""
+    return _age(version.replaced_at) or f"(began {_age(version.saved_at) or 'once'})"
+
+
+def _size_column(sizes: list[int]) -> Column:
+    return Column("size", [_size(size) for size in sizes], right=True, optional=True)
 
 
 def _plain(version: Version) -> dict[str, object]:
@@ -141,15 +165,13 @@ def _metric(folder: Path) -> str:
         return ""
 
 
-def _age(text: str) -> timedelta:
-    match = _AGE.fullmatch(text.strip())
-    if not match:
+def _span(text: str) -> timedelta:
+    from ...artifact.collection.values import parse_age
+
+    span = parse_age(text.strip())
+    if span is None:
         raise ConfigError(
-            f"--older-than {text:.40}: expected a number and s, m, h, d or w, as in 30d"
+            f"--older-than {printable(text):.40}: expected a number and s, m, h, d, w or y, as in "
+            "30d"
         )
-    try:
-        age = timedelta(**{_UNITS[match[2]]: int(match[1])})
-        datetime.now(timezone.utc) - age
-    except (OverflowError, ValueError):
-        raise ConfigError(f"--older-than {text:.40}: there was no such time") from None
-    return age
+    return span

@@ -10,7 +10,7 @@ import os
 import shutil
 import sys
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timezone
 from typing import Any
 
@@ -44,6 +44,8 @@ class Column:
         Whether it may be left out there, rather than that what must stay is cut.
     keeps_end : bool
         Whether it is cut in the middle, as names are, which often differ at their ends.
+    short : list of str or None
+        Shorter cells to take on a narrow terminal before anything is cut.
     """
 
     header: str
@@ -52,6 +54,7 @@ class Column:
     shrinks_to: int | None = None
     optional: bool = False
     keeps_end: bool = False
+    short: list[str] | None = None
 
 
 def on_terminal() -> bool:
@@ -99,7 +102,7 @@ def number(value: Any) -> str:
 
 def cell(value: Any) -> str:
     """A value as it was chosen: up to four significant digits; times to the second."""
-    from ...artifact.collection.query import parse_time
+    from ...artifact.collection.values import parse_time
 
     if value is None:
         return ""
@@ -155,6 +158,18 @@ def padded(text: str, width: int, right: bool = False) -> str:
     return f"{space}{text}" if right else f"{text}{space}"
 
 
+def common_folder(names: list[str]) -> str:
+    """The folder, with "/" at its end, that all of several names begin with; or nothing."""
+    if len(set(names)) < 2:
+        return ""
+    shared = list(names[0].split("/")[:-1])
+    for name in names[1:]:
+        parts = name.split("/")[:-1]
+        while shared != parts[: len(shared)]:
+            shared.pop()
+    return "/".join([*shared, ""])
+
+
 def _lines(columns: Sequence[tuple[Column, int]]) -> Iterable[str]:
     """The lines of a table of columns with their widths."""
     heads = [padded(shortened(c.header, width), width, c.right) for c, width in columns]
@@ -182,15 +197,16 @@ def _fitted(column: Column, width: int) -> list[str]:
 def _fit(columns: Sequence[Column], available: int | None) -> list[tuple[Column, int]]:
     """The columns that are shown, with their widths.
 
-    Where there is too little room, optional columns are cut or left out, then others are cut.
+    Where there is too little room, shorter cells are taken, then optional columns are cut or left
+    out, then others are cut.
     """
-    from rich.cells import cell_len
-
-    widths = {}
-    for i, column in enumerate(columns):
-        texts = [column.header, *column.cells]
-        widths[i] = max(map(len if all(map(str.isascii, texts)) else cell_len, texts))
+    widths = {i: _width(column) for i, column in enumerate(columns)}
     excess = sum(widths.values()) + len(GAP) * (len(columns) - 1) - (available or 10**9)
+    for i, column in enumerate(columns):
+        if excess > 0 and column.short is not None:
+            columns = [*columns[:i], replace(column, cells=column.short), *columns[i + 1 :]]
+            excess -= widths[i] - _width(columns[i])
+            widths[i] = _width(columns[i])
     flexible = [i for i, column in enumerate(columns) if column.shrinks_to is not None]
     stiff = [i for i, column in enumerate(columns) if column.shrinks_to is None and column.optional]
     for i in (*sorted(flexible, key=lambda i: (not columns[i].optional, -widths[i])), *stiff):
@@ -202,6 +218,14 @@ def _fit(columns: Sequence[Column], available: int | None) -> list[tuple[Column,
             widths[i] -= given
             excess -= given
     return [(column, widths[i]) for i, column in enumerate(columns) if i in widths]
+
+
+def _width(column: Column) -> int:
+    """How wide a column wants to be."""
+    from rich.cells import cell_len
+
+    texts = [column.header, *column.cells]
+    return max(map(len if all(map(str.isascii, texts)) else cell_len, texts))
 
 
 def _is_float(value: Any) -> bool:

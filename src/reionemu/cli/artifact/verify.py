@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from ...errors import MissingFileError, RecordError
 from ..output import JsonOption, print_json, progress_line, say, short
 
 if TYPE_CHECKING:
@@ -24,14 +25,19 @@ def verify(
 ) -> None:
     """Check that records are whole, and still predict what they did when they were saved.
 
-    Exit code: 0 if there are no errors, 1 if there are.
+    In a folder of artifacts all are checked, earlier records and unfinished runs, too. Exit code:
+    0 if there are no errors, 1 if there are, 2 if there is no record at the path.
     """
     from ...artifact.checking.verify import verify_artifact as check
     from ...artifact.past import records_below
 
     with progress_line() as line, warnings.catch_warnings():
         warnings.simplefilter("ignore")  # what they say of a record is among the findings
-        folders = records_below(path)
+        try:
+            folders = records_below(path)
+        except (MissingFileError, RecordError) as error:
+            say(f"error: {error}")
+            raise typer.Exit(2) from None
         found = []
         for done, folder in enumerate(folders, start=1):
             verification = _checked(check, folder, len(folders) > 1)
