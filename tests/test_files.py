@@ -78,8 +78,12 @@ def test_a_failing_rename_leaves_the_old_file(tmp_path, monkeypatch):
         raise OSError(errno.ENOSPC, "No space left on device")
 
     monkeypatch.setattr(os, "replace", refuse)
-    with pytest.raises(OSError, match="No space left"), replacing(path) as temporary:
+    with (
+        pytest.raises(OSError, match="No space left") as caught,
+        replacing(path) as temporary,
+    ):
         temporary.write_text("new")
+    assert caught.value.filename == str(path)
     assert path.read_text() == "old"
     assert names(tmp_path) == ["a.txt"]
 

@@ -127,7 +127,7 @@ def replacing(path: Path) -> Iterator[Path]:
 
 
 def name_file(error: BaseException, path: Path) -> None:
-    """Say in an error of the system, such as a full disk, which file was written, if it does not."""
+    """Say in an error of the system, such as a full disk, what was written, if it does not."""
     if isinstance(error, OSError) and error.errno and error.filename is None:
         error.filename = str(path)
 

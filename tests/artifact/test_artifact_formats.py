@@ -16,9 +16,12 @@ import safetensors
 import torch
 
 import reionemu
+from reionemu.artifact import code_version, lineage, provenance, pulse
+from reionemu.artifact.formats.documents import Code, Library, Script, Session
 from reionemu.artifact.formats.jsonio import MAX_BYTES, MAX_DEPTH, MAX_VALUES
 from reionemu.artifact.formats.migrations import known_version
 from reionemu.artifact.formats.sidecars import MAX_ARRAY_BYTES, MAX_WEIGHTS_BYTES
+from reionemu.artifact.sharing import strictzip
 
 PAGE = (Path(__file__).parents[2] / "docs" / "formats.md").read_text()
 
@@ -166,9 +169,9 @@ def test_every_key_of_provenance_is_described(recorded: tuple[set[str], Path]) -
     for key in ("platform", "self_test", "software", "sessions", "seeds"):
         part = document[key][0] if key == "sessions" else document[key]
         assert set(part) <= set(re.findall(r"`(\w+)`", meanings[key])), key
-    from reionemu.artifact.formats.documents import Code
-
-    assert set(Code.model_fields) <= set(re.findall(r"`(\w+)`", meanings["code"]))
+    models = {"code": Code, "script": Script, "library": Library, "sessions": Session}
+    for key, model in models.items():
+        assert set(model.model_fields) <= set(re.findall(r"`(\w+)`", meanings[key])), key
     assert set(document["files"]) == terms("## Artifact") - {"provenance.json"}
 
 
@@ -178,8 +181,9 @@ def test_every_step_of_the_lineage_is_described(recorded: tuple[set[str], Path])
         row[0].strip("`"): set(re.findall(r"`(\w+)`", row[1])) for row in rows("Steps of `lineage`")
     }
     assert [step["step"] for step in document["lineage"]] == list(described)
+    split = next(step["indices"] for step in document["lineage"] if step["step"] == "split")
     for step in document["lineage"]:
-        assert set(step) - {"step"} <= described[step["step"]]
+        assert set(step) - {"step"} == described[step["step"]] - split.keys()
 
 
 def test_the_seal_and_the_checksums_are_those_described(recorded: tuple[set[str], Path]) -> None:
@@ -235,7 +239,52 @@ def test_an_exported_record_holds_what_is_described(
     assert names == sorted(terms("## Artifact") | terms("### Exported record"))
     assert {member.date_time for member in members} == {(1980, 1, 1, 0, 0, 0)}
     assert {member.compress_type for member in members} == {zipfile.ZIP_STORED}
-    assert {member.external_attr >> 16 & 0o777 for member in members} == {0o644}
+    assert {member.external_attr >> 16 for member in members} == {0o100644}
+    assert {member.create_system for member in members} == {3}
+
+
+def test_limits_and_names_on_import_are_those_of_the_code() -> None:
+    limits = [row[1] for row in rows("| limit on import")]
+    assert limits == [
+        str(strictzip.MAX_MEMBERS),
+        f"{strictzip.MAX_TOTAL_BYTES // 2**30} GB (2^30 bytes)",
+        f"{strictzip.MAX_JSON_BYTES // 2**20} MB (2^26 bytes)",
+        f"{strictzip.MAX_RATIO} times its packed size, and {strictzip._CHUNK // 2**10} kB "
+        "(2^16 bytes)",
+        f"{strictzip.MAX_NAME} characters",
+    ]
+    named = PAGE.partition("ASCII characters without")[2].partition("do not begin")[0]
+    assert set(re.findall(r"`(.)`", named)) == strictzip._FORBIDDEN
+
+
+def test_what_is_said_of_runs_and_secrets_is_what_the_code_does() -> None:
+    assert f"touches it every {pulse.HEARTBEAT_S:.0f} s" in PAGE
+    assert f"younger than {pulse.STALE_S / 60:.0f} minutes" in PAGE
+    assert f"null above {lineage.MAX_HASHED_BYTES // 10**6} MB" in PAGE
+    assert f"over {code_version.MAX_DIFF_BYTES // 2**10} kB" in PAGE
+    assert f"`{provenance.HIDDEN}`" in PAGE
+    paragraph = PAGE.partition("Environment variables are not recorded")[2].partition("\n\n")[0]
+    words, _, files = paragraph.partition("A diff leaves out")
+    named = re.findall(r"`([^`]+)`", words)
+    assert len(named) == provenance._SECRET.pattern.count("|") + 1
+    assert all(provenance._SECRET.fullmatch(word) for word in named)
+    assert tuple(re.findall(r"`([^`]+)`", files)) == code_version._LIKE_SECRETS
+
+
+def test_history_has_the_numbers_of_the_epochs_if_they_are_not_counted_from_one(
+    tmp_path: Path,
+) -> None:
+    for name, first in (("counted", 1), ("later", 5)):
+        with reionemu.start_artifact(name, tmp_path) as run:
+            run.log(first, {"train_loss": 2.0})
+            run.log(first + 1, {"train_loss": 1.0})
+    histories = [
+        reionemu.read_json(tmp_path / name / "results.json")["history"]
+        for name in ("counted", "later")
+    ]
+    assert histories[0] == {"train_loss": [2.0, 1.0]}
+    assert histories[1] == {"epoch": [5, 6], "train_loss": [2.0, 1.0]}
+    assert "`epoch`" in next(row[2] for row in rows(RESULTS) if row[0] == "`history`")
 
 
 def test_every_published_schema_is_of_a_document_described() -> None:

@@ -37,7 +37,33 @@ HOSTILE = [
     "back\\slash",
     "..\\x",
     "\u202egnp",
+    "info.json",
+    "a/results.json",
+    "configs.json/a",
+    "provenance.json",
+    "20261123T150346.123456Z-1a2b3c4d",
+    "20261123T150346.123456Z-1a2b3c4d/run",
 ]
+
+REASONS = {
+    "": "it is empty, or has an empty part",
+    "a//b": "it is empty, or has an empty part",
+    "a/.b": "'.b' begins with a dot",
+    "tab\tname": r"a character that does not print, '\t'",
+    "back\\slash": "a backslash",
+    "é" * 101: "takes more than 200 bytes",
+    "a/" * 600 + "b": "more than 1000 characters",
+    "a/info.json": "'info.json' is the name of a file in every record",
+    "20261123T150346.123456Z-1a2b3c4d": "is how earlier records and runs are named",
+}
+
+
+@pytest.mark.parametrize("name", REASONS, ids=ascii)
+def test_the_reason_is_the_true_one(name: str, tmp_path: Path) -> None:
+    with pytest.raises(RecordError, match="cannot name an artifact") as caught:
+        reionemu.save_artifact(name, tmp_path)
+    assert REASONS[name] in str(caught.value)
+    assert len(str(caught.value)) < 200
 
 
 @pytest.mark.parametrize("make", [reionemu.save_artifact, reionemu.create_artifact_dir])
@@ -84,7 +110,10 @@ def test_the_root_itself_may_be_a_link(tmp_path: Path) -> None:
     assert (tmp_path / "scratch" / "run" / "info.json").is_file()
 
 
-@pytest.mark.parametrize("name", ["a/b", "a/b/c", "run 1", "é", "a..b", "x.y-z_0", "n" * 200])
+@pytest.mark.parametrize(
+    "name",
+    ["a/b", "a/b/c", "run 1", "é", "a..b", "x.y-z_0", "{a} (b), 100%!", "info.json5", "n" * 200],
+)
 def test_an_honest_name_is_the_path_below_the_root(name: str, tmp_path: Path) -> None:
     path = reionemu.save_artifact(name, tmp_path / "new" / "root", description="first")
     assert path == tmp_path / "new" / "root" / name

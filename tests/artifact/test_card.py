@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 import reionemu
@@ -322,6 +322,7 @@ DOCUMENTS = st.dictionaries(KEYS, JSON | st.dictionaries(KEYS, JSON, max_size=4)
 
 @settings(max_examples=60, deadline=None)
 @given(DOCUMENTS, DOCUMENTS, DOCUMENTS, DOCUMENTS)
+@example({"dataset": {"y_source": ["dl_ksz"], "n_samples": []}}, {}, {}, {})
 def test_no_document_whatever_is_in_it_makes_a_card_of_another_shape(
     info, configs, results, provenance
 ):

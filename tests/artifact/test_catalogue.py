@@ -106,6 +106,7 @@ def test_values_of_all_documents_are_in_one_namespace(root, write_record):
         "epochs": 3,
         "last.train_loss": 1.0,
         "last.val_loss": 2.5,
+        "best.val_loss": 2.5,
         "run": "id",
         "wall_time_s": 12.5,
         "software.torch": "2.10.0",
@@ -190,6 +191,15 @@ def test_a_real_record_is_listed(save, four_param):
     assert entry.get("software.reionemu") == reionemu.__version__
 
 
+def test_an_entry_can_be_loaded(save, four_param, root, write_record):
+    path = save(four_param, "real", metrics={"val_loss": 0.25})
+    artifact = reionemu.catalogue(path.parent)["real"].load()
+    assert (artifact.path, artifact.results["metrics"]["val_loss"]) == (path, 0.25)
+    write_record(root / "torn", results="{")
+    with pytest.raises(RecordError, match=r"results\.json is not JSON"):
+        reionemu.catalogue(root)["torn"].load()
+
+
 def test_replaced_records_are_not_listed(save, four_param):
     path = save(four_param, "real", metrics={"val_loss": 1.0})
     save(four_param, "real", metrics={"val_loss": 2.0})
@@ -249,7 +259,7 @@ def test_runs_that_have_not_completed_are_listed(root):
     assert going.path == run.path
     assert (going.get("epochs"), going.get("training.epochs")) == (2, 9)
     assert math.isnan(going.get("last.val_loss"))
-    assert going.get("run") == run.path.name
+    assert (going.get("best.val_loss"), going.get("run")) == (2.0, run.path.name)
     run.fail(ValueError("no [room]"))
     failed = reionemu.catalogue(root)["deep/going"]
     assert (failed.status, failed.problem) == ("failed", "ValueError: no [room]")
@@ -399,6 +409,58 @@ def test_a_stranger_hides_no_record_below_it(root, write_record):
     assert names(found) == ["plain/deeper/run", "stranger", "stranger/inside"]
 
 
+def test_folders_that_are_no_artifacts_are_counted(root, write_record):
+    for folder in ("notes", "group/plots", "outer/inner/x-10", "hidden", "empty"):
+        (root / folder).mkdir(parents=True)
+    write_record(root / "group" / "run")
+    for file in ("notes/a.txt", "group/plots/b.png", "outer/inner/x-10/c", "hidden/.DS_Store"):
+        (root / file).touch()
+    for file in ("loose.txt", "group/loose.txt", "group/run/figure.png", "outer/loose.txt"):
+        (root / file).touch()
+    (note,) = reionemu.catalogue(root).notes
+    assert note == "3 folders that are no artifacts: group/plots, notes, outer/inner/x-10"
+    for i in range(4):
+        (root / "many" / f"{i}").mkdir(parents=True)
+        (root / "many" / f"{i}" / "file").touch()
+    (note,) = reionemu.catalogue(root).notes
+    assert (
+        note
+        == "7 folders that are no artifacts: group/plots, many/0, many/1, many/2, many/3 "
+        + ("and 2 more")
+    )
+    (note,) = reionemu.catalogue(root / "group").notes
+    assert note == "1 folder that is no artifact: plots"
+
+
+def test_a_copied_record_is_remarked_on(root, write_record):
+    run = "20261123T110000.000000Z-00000000"
+    for place, name in {
+        "sweep/same": "sweep/same",
+        "copy": "sweep/same",
+        "odd": "",
+        "number": 5,
+        "near-same": "same",
+        f".runs/going/{run}": "going",
+    }.items():
+        write_record(root / place, info={"run_id": name})
+    found = reionemu.catalogue(root)
+    remark = "its info.json calls it {}: was it copied or renamed?"
+    assert {entry.name: entry.problem for entry in found} == {
+        "copy": remark.format("'sweep/same'"),
+        "going": None,
+        "near-same": remark.format("'same'"),
+        "number": None,
+        "odd": None,
+        "sweep/same": None,
+    }
+    assert found["copy"].status == "completed"
+    assert reionemu.catalogue(root / "sweep")["same"].problem is None
+    write_record(root / "above" / "sweep" / "same", info={"run_id": "sweep/same"})
+    assert reionemu.catalogue(root)["above/sweep/same"].problem is None
+    write_record(root / ".history" / "sweep" / "same" / run, info={"run_id": "sweep/same"})
+    assert [entry.problem for entry in reionemu.catalogue(root / ".history")] == [None]
+
+
 def test_folders_inside_records_and_hidden_ones_are_passed_over(root, write_record):
     write_record(root / "run")
     for place in ("run/copy", ".hidden/run", ".run.host_1-2-00000000.tmp", ".history/run/x"):
@@ -514,8 +576,22 @@ def test_find_keeps_what_meets_all_conditions(sweep):
     assert names(sweep.find("metrics.val_loss=nan")) == ["b"]
     assert names(sweep.find("metrics.val_loss")) == ["a", "b", "d"]
     assert names(sweep.find()) == ["a", "b", "c", "d"]
-    with pytest.raises(ConfigError, match=r"no record here has 'val_loss' .*metrics.val_loss"):
-        sweep.find("val_loss<1")
+    assert names(sweep.find("val_loss<0.5")) == ["a", "d"]
+    with pytest.raises(ConfigError, match=r"no record here has 'h' .*'model\.h'"):
+        sweep.find("h<1")
+
+
+@pytest.mark.parametrize(
+    ("conditions", "message"),
+    [
+        (["metrics.val_loss<6%"], "must be a number"),
+        (["name=nobody", "val_loss<6%"], "must be a number"),
+        (["metrics<1"], "'metrics' is a group of values.*: name one of those in it"),
+    ],
+)
+def test_find_refuses_what_makes_no_sense_whatever_else_it_finds(conditions, message, sweep):
+    with pytest.raises(ConfigError, match=message):
+        sweep.find(*conditions)
 
 
 def test_sort_puts_what_has_no_value_last(sweep):
@@ -524,6 +600,49 @@ def test_sort_puts_what_has_no_value_last(sweep):
     assert names(sweep.sort("results.metrics.val_loss")) == ["d", "a", "b", "c"]
     with pytest.raises(ConfigError, match=r"did you mean 'model\.h'"):
         sweep.sort("model.w")
+    with pytest.raises(ConfigError, match="'metrics' is a group of values"):
+        sweep.sort("metrics")
+
+
+def test_the_names_of_columns_are_paths(root, write_record):
+    write_record(
+        root / "a",
+        info={"created_at": "2026-11-23T10:00:00+00:00"},
+        configs={"model": {"class_name": "FourParamEmulator"}},
+        results={"metrics": {"val_loss": 1, "test_mean_relative_error": 0.05}},
+    )
+    write_record(root / "b", results={"history": {"val_loss": [4.0, 0.5, 3.0]}})
+    write_record(root / "c", results={"summary": {"best_val_loss": 0.25}})
+    write_record(root / "d", results={"metrics": {"val_mean_relative_error": 0.1}})
+    found = reionemu.catalogue(root)
+    assert [entry.get("val_loss") for entry in found] == [1, 0.5, 0.25, None]
+    assert names(found.sort("val_loss")) == ["c", "b", "a", "d"]
+    assert names(found.find("error<0.06")) == ["a"]
+    assert names(found.find("val_error")) == ["d"]
+    assert names(found.find("created=2026-11-23", "model~fourparam")) == ["a"]
+
+
+def test_error_is_the_column_and_not_what_failed_runs_record(root, write_record):
+    write_record(root / "failed", results={"error": {"type": "ValueError"}, "status": "failed"})
+    write_record(root / "good", results={"metrics": {"test_mean_relative_error": 0.1}})
+    found = reionemu.catalogue(root)
+    assert names(found.find("error")) == ["good"]
+    assert names(found.find("error.type")) == ["failed"]
+
+
+@pytest.mark.parametrize(
+    ("losses", "best"),
+    [
+        ([3.0, 1.0, 2.0], 1.0),
+        ([{"$float": "nan"}, 2.0, {"$float": "inf"}], 2.0),
+        ([3, 2], 2),
+        ([{"$float": "nan"}], None),
+        (["x", None], None),
+    ],
+)
+def test_the_best_loss_of_a_history(losses, best, root, write_record):
+    write_record(root / "run", results={"history": {"val_loss": losses}})
+    assert reionemu.catalogue(root)["run"].get("best.val_loss") == best
 
 
 def test_sort_of_values_of_all_types(root, write_record):
@@ -540,6 +659,7 @@ def test_a_catalogue_is_a_sequence_that_does_not_change(sweep):
     assert type(sweep[1:3]) is type(sweep)
     assert sweep[-1].name == "d"
     assert sweep[0] in sweep
+    assert ("a" in sweep, "e" in sweep, 5 in sweep, sweep[0] in sweep[1:]) == (True,) + (False,) * 3
     with pytest.raises(IndexError):
         sweep[4]
     with pytest.raises(TypeError):
@@ -557,10 +677,23 @@ def test_to_pandas(sweep):
     pandas = pytest.importorskip("pandas")
     frame = sweep.to_pandas()
     assert isinstance(frame, pandas.DataFrame)
-    assert list(frame.columns) == list(sweep.paths)
+    assert list(frame.columns[:3]) == ["name", "status", "created_at"]
+    assert sorted(frame.columns) == sorted(sweep.paths)
+    assert str(frame["created_at"].dtype).endswith("UTC]")
+    assert frame["created_at"][0] == pandas.Timestamp("2026-11-23T10:00:00Z")
     assert frame["name"].tolist() == ["a", "b", "c", "d"]
     assert frame.loc[frame["metrics.val_loss"] < 0.5, "name"].tolist() == ["a", "d"]
     assert frame["model.h"].sum() == 6
+
+
+def test_to_pandas_where_no_time_is_recorded(root, write_record):
+    pandas = pytest.importorskip("pandas")
+    write_record(root / "run", info={"created_at": "some day"})
+    (created,) = reionemu.catalogue(root).to_pandas()["created_at"]
+    assert created is pandas.NaT
+    (root / "empty").mkdir()
+    frame = reionemu.catalogue(root / "empty").to_pandas()
+    assert (len(frame), str(frame["created_at"].dtype)[-4:]) == (0, "UTC]")
 
 
 def test_without_pandas_it_is_said_what_is_missing(sweep, monkeypatch):

@@ -116,6 +116,26 @@ def test_the_crate_tells_what_made_the_weights(record):
     assert "#training-data" in links(action["object"])
 
 
+def test_a_script_is_the_program_that_trained():
+    artifact = reionemu.load_artifact(GOLDEN / "v1-provenance" / "four_param")
+    found = entities(ro_crate(artifact))
+    script = found[found["#training"]["instrument"]["@id"]]
+    assert (script["@type"], script["name"]) == ("SoftwareSourceCode", "make_v1_provenance.py")
+    assert script["sha256"] == artifact.provenance["script"]["sha256"]
+    (library,) = links(script["softwareRequirements"])
+    assert found[library]["name"] == "reionemu"
+    assert "/tmp/" not in json.dumps(list(found.values()))
+
+
+def test_a_run_that_was_resumed_took_several_sessions():
+    software = {"reionemu": "1.0"}
+    for sessions, text in (([{}], "parameters"), ([{}, {}, {}], "parameters, in 3 sessions")):
+        provenance = {"software": software, "sessions": sessions}
+        record = Documents("x", {}, {}, {}, provenance, None)
+        action = entities(crate(record, {"info.json": b"{}"}))["#training"]
+        assert action["description"].endswith(text)
+
+
 def test_options_and_metrics_are_named_values(record):
     document = ro_crate(reionemu.load_artifact(record))
     found = entities(document)
@@ -189,7 +209,7 @@ KEYS = st.sampled_from(
     re.findall(
         r"\w+",
         "dataset n_samples content_sha256 software reionemu code created_at description metrics "
-        "started_at ended_at status model run_id",
+        "started_at ended_at status model run_id script path sha256 sessions",
     )
 )
 DOCUMENTS = st.dictionaries(KEYS, JSON | st.dictionaries(KEYS, JSON, max_size=4), max_size=5)

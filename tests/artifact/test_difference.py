@@ -300,6 +300,43 @@ def test_side_by_side_is_what_differs_and_all_metrics(three):
     assert next(row.present for row in three.compare().rows) == (False, True, True)
 
 
+REPEATED = {
+    "metrics": {
+        "val_loss": 0.125,
+        "other": 0.125,
+        "test_mean_relative_error": 0.0625,
+        "errors": {"mean_relative_error": 0.0625, "n": 13, "coverage": 1.0},
+        "coverage": 1.0,
+    },
+    "summary": {"best_val_loss": 0.125, "n_samples": 45, "best_epoch": 3},
+}
+
+
+def test_a_number_is_shown_once(tmp_path, write_record):
+    for i, name in enumerate("ab"):
+        summary = {**REPEATED["summary"], "best_epoch": i}
+        write_record(tmp_path / "root" / name, results={**REPEATED, "summary": summary})
+    found = reionemu.catalogue(tmp_path / "root")
+    assert [row.path for row in found.compare().rows] == [
+        "metrics.coverage",
+        "metrics.errors.coverage",
+        "metrics.other",
+        "metrics.test_mean_relative_error",
+        "metrics.val_loss",
+        "summary.best_epoch",
+    ]
+    everything = {row.path for row in found.compare(everything=True).rows}
+    assert {"summary.best_val_loss", "metrics.errors.n", "summary.n_samples"} <= everything
+
+
+def test_numbers_that_differ_somewhere_are_not_the_same(tmp_path, write_record):
+    for name, best in {"a": 0.125, "b": 0.25}.items():
+        results = {"metrics": {"val_loss": 0.125}, "summary": {"best_val_loss": best}}
+        write_record(tmp_path / "root" / name, results=results)
+    rows = reionemu.catalogue(tmp_path / "root").compare().rows
+    assert [row.path for row in rows] == ["metrics.val_loss", "summary.best_val_loss"]
+
+
 def test_side_by_side_of_everything(three):
     comparison = three.compare("c", "a", everything=True)
     rows = {row.path: row.values for row in comparison.rows}

@@ -279,7 +279,7 @@ def test_there_is_nothing_to_bring_back(root: Path) -> None:
     for path in (save(root, "once", 0), root / "failed", run):
         with pytest.raises(MissingFileError, match="no earlier record"):
             restore(path)
-    with pytest.raises(MissingFileError, match="no artifact 'never' in .*, and never was one"):
+    with pytest.raises(MissingFileError, match=r"no artifact 'never' in .*, and never was one"):
         restore(root / "never")
     save(root, "group/run", 0)
     with pytest.raises(RecordError, match="'group' is a folder of other artifacts"):

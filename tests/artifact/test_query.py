@@ -9,8 +9,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reionemu.artifact.collection.query import parse, require_known
-from reionemu.artifact.collection.values import natural
+from reionemu.artifact.collection.query import (
+    parse,
+    require_known,
+    require_value,
+    values_below,
+)
+from reionemu.artifact.collection.values import natural, parse_age
 from reionemu.errors import ConfigError
 
 NOW = datetime.now(timezone.utc)
@@ -42,6 +47,8 @@ RECORD = {
     "wall_time_s": 5400.0,
     "metrics.errors.mean.0": 0.1,
     "results.created_at": "text",
+    "tag": "sweep[7]",
+    "error": "literally",
 }
 
 
@@ -60,6 +67,16 @@ RECORD = {
         ("metrics.loss!=1", True),
         ("epochs=100.0", True),
         ("epochs=1_00", True),
+        ("metrics.loss<.3", True),
+        ("metrics.loss=.25", True),
+        ("metrics.loss=+.25", True),
+        ("metrics.loss>-.3", True),
+        ("metrics.loss<1.", True),
+        ("metrics.loss<1.e-1", False),
+        ("metrics.loss=25.E-2", True),
+        ("epochs=0100", True),
+        ("epochs<Infinity", True),
+        ("metrics.nan=NaN", True),
         ("epochs<inf", True),
         ("metrics.inf=inf", True),
         ("metrics.inf>1e308", True),
@@ -111,7 +128,11 @@ RECORD = {
         ("name~run-*", False),
         ("name~*run-?", True),
         ("name~run-[0-9]", False),
-        ("name~*run-[0-9]", True),
+        ("name~*run-[0-9]", False),
+        ("tag~[7", True),
+        ("tag~sweep[*", True),
+        ("tag~*[?]", True),
+        ("tag~*[!x]*", False),
         ("epochs~10", True),
         ("code.dirty~tru", True),
         ("kfold~null", True),
@@ -149,11 +170,19 @@ RECORD = {
         ("wall_time_s>1h", True),
         ("wall_time_s>90min", False),
         ("wall_time_s=1.5h", True),
+        ("wall_time_s=90m", True),
+        ("wall_time_s<.1d", True),
+        ("wall_time_s<1y", True),
         ("epochs>1h", False),
         # the document may be named
         ("results.metrics.loss<0.3", True),
         ("configs.metrics.loss<0.3", False),
         ("provenance.software.python~3.11", True),
+        # the names of columns
+        ("created>2026-11-23T13:04", True),
+        ("model", False),
+        ("error", False),
+        ("results.error=literally", True),
     ],
 )
 def test_condition(expression, expected):
@@ -167,6 +196,11 @@ def test_condition(expression, expected):
         ({"hours": 3}, "created_at>2h", False),
         ({"hours": 3}, "created_at<2h", True),
         ({"minutes": 5}, "created_at>=10min", True),
+        ({"minutes": 5}, "created_at>=10m", True),
+        ({"minutes": 5}, "created_at>4m", False),
+        ({"days": 364}, "created_at>1y", True),
+        ({"days": 366}, "created_at>1y", False),
+        ({"days": 366}, "created>1y", False),
         ({"weeks": 3}, "created_at<2w", True),
         ({"seconds": 5}, "created_at>0.5d", True),
         ({"seconds": 50}, "created_at>45s", False),
@@ -190,7 +224,8 @@ def test_what_is_no_condition_is_told_the_grammar(expression):
     ("path", "hint"),
     [
         ("model.hiden_dim", "did you mean 'model.hidden_dim'"),
-        ("val_loss", "did you mean 'metrics.val_loss'"),
+        ("hidden_dim", "did you mean 'model.hidden_dim'"),
+        ("error", "no record here has 'error'"),
         ("lr", "did you mean 'optimizer.lr'"),
         ("configs.metrics.val_loss", "did you mean"),
         ("zzz", "no record here has 'zzz'$"),
@@ -207,6 +242,86 @@ def test_paths_that_nobody_has_are_refused_with_the_nearest(path, hint):
 )
 def test_paths_that_somebody_has_are_accepted(path):
     require_known(path, ("model.x", "kfold.n", "info.new"))
+
+
+VALUES = {
+    "number": [0.25, None, 3, True],
+    "number and text": ["x", 0.25],
+    "time": ["2026-11-23T13:04:32+00:00", None],
+    "time and text": ["2026-11-23", "x"],
+    "text": ["x", "y"],
+}
+
+
+@pytest.mark.parametrize(
+    ("expression", "kind", "message"),
+    [
+        ("m<6%", "number", r"must be a number, such as .*; '6%' is none \(write 0\.06\)"),
+        ("m>0,01", "number", r"'0,01' is none \(write 0\.01\)"),
+        ("m<=abc", "number", "m is a number in the records here, so what comes after <= must be"),
+        ('m>="0.5"', "number", "must be a number"),
+        ("m<true", "number", "must be a number"),
+        ("m<1h", "number", "must be a number"),
+        ("m<2026-11-23", "number", "must be a number"),
+        ("m<abc", "number and text", "must be a number"),
+        ("t_s<2026-11-23", "number", "must be a number"),
+        ("m>yesterday", "time", r"must be a time, such as 2026-11-23 .* an age, such as 45s"),
+        ("m>2026-13-99", "time", "must be a time"),
+        ("m>5", "time", "must be a time"),
+        ("m<.5", "number", None),
+        ("m=abc", "number", None),
+        ("m!=6%", "number", None),
+        ("m~6%", "number", None),
+        ("m", "number", None),
+        ("t_s<1h", "number", None),
+        ("m>7d", "time", None),
+        ("m>2026-11-23", "time", None),
+        ("m>yesterday", "time and text", None),
+        ("m>2.9", "text", None),
+        ("m>7d", "text", None),
+    ],
+)
+def test_numbers_and_times_are_not_put_in_order_with_other_things(expression, kind, message):
+    condition = parse(expression)
+    if message is None:
+        assert condition.require_order(VALUES[kind]) is None
+    else:
+        with pytest.raises(ConfigError, match=message):
+            condition.require_order(VALUES[kind])
+
+
+@pytest.mark.parametrize(
+    ("text", "span"),
+    [
+        ("45s", {"seconds": 45}),
+        ("2m", {"minutes": 2}),
+        ("2min", {"minutes": 2}),
+        ("1.5 h", {"hours": 1.5}),
+        (".5d", {"hours": 12}),
+        ("2w", {"days": 14}),
+        ("1y", {"days": 365}),
+    ],
+)
+def test_ages_have_units(text, span):
+    assert parse_age(text) == timedelta(**span)
+
+
+@pytest.mark.parametrize("text", ["", "5", "h", "-1d", "1 month", "1M", "1e3s", "1h30m", "\u0665s"])
+def test_other_text_is_no_age(text):
+    assert parse_age(text) is None
+
+
+KNOWN = ("metrics.loss", "metrics.errors.mean.0", "metrics.errors.mean.1", "metrics.m10", "name")
+
+
+def test_a_group_is_no_value_but_has_values():
+    assert values_below("metrics", KNOWN) == ["metrics.loss", "metrics.m10"]
+    assert values_below("metrics.errors", KNOWN) == list(KNOWN[1:3])
+    with pytest.raises(ConfigError, match=r"'metrics' is a group of values.*'metrics\.loss', 'met"):
+        require_value("metrics", KNOWN)
+    with pytest.raises(ConfigError, match=r"'g\.m0', 'g\.m1', .* 'g\.m4', and 3 more$"):
+        require_value("g", [f"g.m{i}" for i in range(8)])
+    assert require_value("name", KNOWN) is None
 
 
 @given(st.text(max_size=40))

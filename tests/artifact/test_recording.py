@@ -466,7 +466,9 @@ def test_weights_are_saved_even_if_nobody_says_so(
         optimizer = torch.optim.Adam(four_param.parameters())
         config = reionemu.FitConfig(epochs=2)
         reionemu.fit(four_param, data, data, optimizer, torch.nn.MSELoss(), config, record=run)
-    model = reionemu.load_artifact(root / "x").model()
+    record = reionemu.load_artifact(root / "x")
+    assert record.configs["model"] == four_param.record()
+    model = record.model()
     x = torch.randn(3, 4)
     assert torch.equal(model(x), four_param(x))
 

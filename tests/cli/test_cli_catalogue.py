@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from reionemu.cli.artifact.columns import initials
 from reionemu.cli.artifact.tables import (
     age,
     cell,
@@ -97,6 +98,68 @@ def test_columns(reionemu, root):
     ]
 
 
+def test_a_group_of_columns_is_all_that_is_in_it(reionemu, root):
+    outcome = reionemu("artifact", "list", root, "--columns", "model,configs.optimizer,metrics")
+    header = outcome.out.splitlines()[0].split()
+    assert header == [
+        *("name", "model", "optimizer.lr", "metrics.test_mean_relative_error"),
+        "metrics.val_loss",
+    ]
+    outcome = reionemu("artifact", "list", root, "--sort", "metrics")
+    assert (outcome.code, outcome.out) == (2, "")
+    assert "'metrics' is a group of values, not a value: name one of those in it" in outcome.err
+    assert "'metrics.val_loss'" in outcome.err
+
+
+def test_the_names_of_columns_are_columns(reionemu, root):
+    columns = "error,val_loss,created,status"
+    outcome = reionemu("artifact", "list", root, "--columns", columns, "--sort", "val_loss")
+    assert outcome.out.splitlines()[:2] == [
+        "name     error  val_loss  created              status",
+        "sweep/c  5.12%   0.00412  2026-11-23 12:00:00  completed",
+    ]
+    outcome = reionemu("artifact", "list", root, "--json", "--columns", columns)
+    assert json.loads(outcome.out)[0]["values"] == {
+        "error": 0.0512,
+        "val_loss": 0.0123456 / 3,
+        "created": "2026-11-23T12:00:00+00:00",
+        "status": "completed",
+    }
+
+
+def test_the_best_of_the_history_stands_in_for_a_loss(reionemu, root, write_record):
+    write_record(root / "best" / "x", results={"history": {"val_loss": [3.0, 0.5, 2.0]}})
+    out = reionemu("artifact", "list", root / "best").out
+    assert out.splitlines()[1].split()[-2:] == ["3", "0.500"]
+
+
+def test_paths_are_listed(reionemu, root):
+    outcome = reionemu("artifact", "list", root, "--paths")
+    lines = [line.split(maxsplit=1) for line in outcome.out.splitlines()]
+    listed = {words[0]: words[-1] for words in lines[1:]}
+    assert lines[1:4] == [
+        ["created", "2026-11-23 12:00:00"],
+        ["model", "FourParamEmulator"],
+        ["val_loss", "0.004115"],
+    ]
+    assert listed["model.hidden_dim"] == "24"
+    assert "val_error" not in listed
+    assert json.loads(reionemu("artifact", "list", root, "--paths", "--json").out) == list(listed)
+    every = ",".join(listed)
+    outcome = reionemu("artifact", "list", root, "--json", "--columns", every)
+    assert sorted(json.loads(outcome.out)[0]["values"]) == sorted(listed)
+    (root.parent / "none").mkdir()
+    outcome = reionemu("artifact", "list", root.parent / "none", "--paths")
+    assert (outcome.code, outcome.out) == (0, "")
+
+
+def test_folders_that_are_no_artifacts_are_told_of(reionemu, root):
+    (root / "\x1bnotes").mkdir()
+    (root / "\x1bnotes" / "a.txt").touch()
+    outcome = reionemu("artifact", "list", root)
+    assert outcome.err == "note: 1 folder that is no artifact: \\x1bnotes\n"
+
+
 def test_columns_that_are_empty_are_left_out(reionemu, root, write_record):
     write_record(root / "bare" / "x", info={"created_at": None})
     write_record(root / "bare" / "y", info={"created_at": None})
@@ -110,7 +173,9 @@ def test_columns_that_are_empty_are_left_out(reionemu, root, write_record):
 )
 def test_unknown_paths_name_the_nearest(options, reionemu, root):
     outcome = reionemu("artifact", "list", root, *options)
-    assert (outcome.code, outcome.out) == (1, "")
+    assert (outcome.code, outcome.out) == (2, "")
+    assert outcome.err.startswith("error: ")
+    assert reionemu("artifact", "find", root, "name", *options) == outcome
     assert "no record here has 'model.hiden_dim' (did you mean 'model.hidden_dim'?)" in outcome.err
 
 
@@ -160,6 +225,11 @@ def test_nothing_there(reionemu, tmp_path):
         (["model.hidden_dim>1000"], 1, []),
         (["model.hidden_dim>"], 2, []),
         (["hidden_dim=8"], 2, []),
+        (["val_loss<.005"], 0, ["name", "sweep/c"]),
+        (["error<6%"], 2, []),
+        (["created>yesterday"], 2, []),
+        (["created>99y", "error"], 0, ["name", "sweep/c", "sweep/b", "sweep/a"]),
+        (["metrics<1"], 2, []),
     ],
 )
 def test_find_ends_like_grep(conditions, code, found, reionemu, root):
@@ -174,6 +244,10 @@ def test_find_says_why_it_found_nothing(reionemu, root):
     assert (outcome.code, json.loads(outcome.out)) == (1, [])
     assert "error: 'epochs<' is not a condition" in reionemu("artifact", "find", "epochs<").err
     assert "did you mean" in reionemu("artifact", "find", root, "hidden_dim=8").err
+    for arguments in (["nofolder", "name=first"], ["nofolder"]):
+        outcome = reionemu("artifact", "find", *arguments)
+        assert (outcome.code, outcome.out) == (2, "")
+        assert outcome.err.startswith("error: there is no folder 'nofolder'; if a condition is")
     outcome = reionemu("artifact", "find", "nowhere=1")
     assert (outcome.code, "no record here has 'nowhere'" in outcome.err) == (2, True)
 
@@ -251,6 +325,26 @@ def test_diff(reionemu, root):
         "  test_mean_relative_error  0.0512             =",
         "  val_loss                  0.0123 -> 0.00412  -66.7%",
     ]
+
+
+def test_diff_shows_a_number_once(reionemu, root, write_record):
+    for name, loss in {"x": 0.5, "y": 0.25}.items():
+        write_record(
+            root / name,
+            results={
+                "metrics": {"val_loss": loss, "errors": {"n": 13}},
+                "summary": {"best_val_loss": loss, "n_samples": 45, "best_epoch": int(9 * loss)},
+            },
+        )
+    out = reionemu("artifact", "diff", root / "x", root / "y").out
+    assert out.splitlines()[-3:] == [
+        "metrics",
+        "  val_loss            0.500 -> 0.250  -50%",
+        "  summary.best_epoch  4 -> 2          -50%",
+    ]
+    out = reionemu("artifact", "diff", root / "x", root / "y", "--all").out
+    for path in ("errors.n", "summary.best_val_loss", "summary.n_samples"):
+        assert f"  {path} " in out
 
 
 def test_diff_of_what_only_one_has(reionemu, root, write_record):
@@ -433,6 +527,41 @@ def on_terminal(width: int, *arguments: object, **variables: str) -> str:
     return printed.decode().replace("\r\n", "\n")
 
 
+def test_models_are_shortened_before_they_are_cut(root, write_record):
+    sizes = {"hidden_dim": 20, "num_hidden_layers": 2}
+    for name, kind in {
+        "fp/tanh-h64-lr5e-3": "FourParam",
+        "mc/tanh-h64-lr5e-3": "MCDropout",
+    }.items():
+        write_record(
+            root / "wide" / name,
+            configs={"model": {"class_name": f"{kind}Emulator", **sizes}},
+            results={
+                "metrics": {"val_loss": 0.00123, "test_mean_relative_error": 0.1},
+                "history": {"val_loss": [1.0] * 150},
+            },
+        )
+    printed = on_terminal(120, "list", root / "wide", NO_COLOR="1")
+    assert ("MCDropout 20x2" in printed, "FourParam 20x2" in printed) == (True, True)
+    printed = on_terminal(77, "list", root / "wide", NO_COLOR="1")
+    assert "  MC 20x2  " in printed
+    assert "  Four 20x2  " in printed
+    assert "\u2026" not in printed
+
+
+@pytest.mark.parametrize(
+    ("models", "short"),
+    [
+        (["MCDropout 20x2", "FourParam 8x1", ""], ["MC 20x2", "Four 8x1", ""]),
+        (["MCDropout 20x2", "MCDropout 8x2"], ["MC 20x2", "MC 8x2"]),
+        (["MCDropout 20x2", "MCNet 20x2"], ["MCDropout 20x2", "MCNet 20x2"]),
+        (["my_model 3x2", "net"], ["my_model 3x2", "net"]),
+    ],
+)
+def test_models_are_shortened_only_where_that_tells_them_apart(models, short):
+    assert initials(models) == short
+
+
 @pytest.mark.parametrize("width", [60, 80, 120])
 def test_a_list_fits_the_terminal(width, root, write_record):
     write_record(root / "sweep" / ("long-name-" * 8))
@@ -464,6 +593,18 @@ def test_side_by_side_goes_on_below_where_it_is_too_wide(root, write_record):
     assert max(map(len, printed.splitlines())) <= 60
     assert printed.split("\n\n")[1].splitlines()[0].split()[0] != "run-0"
     assert [f"run-{i}" for i in range(12)] == re.findall(r"run-\d+", printed)
+
+
+def test_heads_that_would_look_alike_are_numbered(root, write_record):
+    names = [f"a-long-beginning-{i}-and-the-same-long-end-of-all" for i in range(3)]
+    for i, name in enumerate(names):
+        write_record(root / "many" / name, results={"metrics": {"loss": i + 0.5}})
+    paths = [root / "many" / name for name in names]
+    lines = on_terminal(60, "compare", *paths, TERM="dumb").splitlines()
+    assert lines[:3] == [f"{i}  {name}" for i, name in enumerate(names, start=1)]
+    assert (lines[3], lines[4].split()) == ("", ["1", "2", "3"])
+    assert lines[-1].split() == ["loss", "0.500", "1.50", "2.50"]
+    assert names[0] in on_terminal(300, "compare", *paths, TERM="dumb").splitlines()[0]
 
 
 def test_a_reader_that_has_seen_enough(root):

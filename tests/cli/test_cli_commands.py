@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from pathlib import Path
 
 import h5py
 import numpy as np
@@ -152,12 +153,70 @@ def test_predict_outside_the_box(reionemu, saved):
     outcome = reionemu("predict", saved, *far)
     assert outcome.code == 1
     assert "zmean_zre = 80 is outside the range" in outcome.err
+    assert "--out-of-range warn" in outcome.err
+    assert '"warn"' not in outcome.err
     assert outcome.out == ""
     document = strict(reionemu("predict", saved, *far, "--out-of-range", "nan", "--json").out)
     assert document["mean"][0] == {"$float": "nan"}
     outcome = reionemu("predict", saved, *far, "--out-of-range", "warn")
     assert outcome.code == 0
     assert outcome.err.startswith("warning: extrapolating: zmean_zre = 80")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("--zmean", "8", "--kb", "1"), "error: --alpha, --b0 are missing"),
+        ((*POINT[:6],), "error: --b0 is missing"),
+        ((*POINT, "--out-of-range", "wran"), "--out-of-range must be raise, warn or nan; got"),
+    ],
+)
+def test_what_predict_lacks_is_said_in_its_own_options(reionemu, saved, arguments, message):
+    outcome = reionemu("predict", saved, *arguments)
+    assert (outcome.code, outcome.out) == (1, "")
+    assert message in outcome.err
+
+
+def test_what_a_record_lacks_is_asked_for_as_an_option(reionemu, tmp_path):
+    path = package.save_artifact("bare", tmp_path)
+    outcome = reionemu("predict", path, *POINT)
+    assert outcome.code == 1
+    assert "state_dict cannot be given to this command, only in Python" in outcome.err
+    golden = Path(__file__).parents[1] / "artifact" / "golden" / "peer-0.4.0" / "without_dataset"
+    outcome = reionemu("predict", golden, *POINT)
+    assert "--given y_transform=... --given y_source=..." in outcome.err
+    assert "--given bounds=unbounded for no check" in outcome.err
+    assert "emulator(" not in outcome.err
+
+
+@pytest.mark.parametrize("command", [("predict",), ("artifact", "card")])
+def test_a_run_that_has_not_completed_says_so(reionemu, tmp_path, command):
+    run = package.start_artifact("run", tmp_path, fit_config=package.FitConfig(epochs=9))
+    point = POINT if command == ("predict",) else ()
+    run.log(1, {"train_loss": 1.0})
+    outcome = reionemu(*command, tmp_path / "run", *point)
+    assert outcome.code == 1
+    assert "the run is still running (epoch 1 of 9); wait until it has completed" in outcome.err
+    with pytest.raises(ValueError), run:
+        raise ValueError("out of luck")
+    outcome = reionemu(*command, tmp_path / "run", *point)
+    assert outcome.code == 1
+    assert "the run failed" in outcome.err
+    assert "ValueError: out of luck; mend the cause" in outcome.err
+    assert "--resume" in outcome.err
+    assert "state_dict" not in outcome.err
+
+
+def test_a_run_that_was_killed_says_how_to_complete_it(reionemu, tmp_path):
+    code = (
+        "import os, reionemu, sys\n"
+        "run = reionemu.start_artifact('run', sys.argv[1])\n"
+        "run.log(1, {'train_loss': 1.0}); os._exit(9)\n"
+    )
+    assert subprocess.run([sys.executable, "-c", code, tmp_path]).returncode == 9
+    outcome = reionemu("predict", tmp_path / "run", *POINT)
+    assert "the run was interrupted (epoch 1); resume it" in outcome.err
+    assert "--resume" in outcome.err
 
 
 def test_artifact_show(reionemu, saved):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shutil
 from collections.abc import Callable
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
@@ -14,6 +15,7 @@ import torch
 
 import reionemu as package
 from reionemu.artifact.placing import entries
+from reionemu.cli.artifact import tables
 
 GOLDEN = Path(__file__).parents[1] / "artifact" / "golden"
 
@@ -82,8 +84,9 @@ def test_verify_a_root_lists_every_record(reionemu: Callable, root: Path) -> Non
         "artifacts/a: ok",
         f"{run}: ok",
         "artifacts/group/b: ok",
+        *(f"{entry}: ok" for entry in entries(root / ".history" / "a")),
     ]
-    assert outcome.err == "3 records, 0 damaged, 0 more with warnings\n"
+    assert outcome.err == "5 records, 0 damaged, 0 more with warnings\n"
     outcome = reionemu("artifact", "verify", root, "--notes")
     assert "note: results.json: the run failed: ValueError: out of luck" in outcome.out
 
@@ -101,7 +104,20 @@ def test_verify_names_what_is_damaged_and_goes_on(reionemu: Callable, root: Path
     assert "artifacts/group/b: ok, 1 warning" in lines
     assert any(line.startswith("artifacts/torn: DAMAGED, 2 errors") for line in lines)
     assert "  error: info.json: is not there" in lines
-    assert outcome.err == "4 records, 2 damaged, 1 more with warnings\n"
+    assert outcome.err == "6 records, 2 damaged, 1 more with warnings\n"
+
+
+def test_verify_a_root_finds_damage_in_earlier_records(reionemu: Callable, root: Path) -> None:
+    first, _ = entries(root / ".history" / "a")
+    damage(first / "model.pt")
+    for stray in (False, True):
+        if stray:
+            (root / "info.json").write_text("{}")
+        outcome = reionemu("artifact", "verify", root)
+        assert outcome.code == 1
+        assert f"{first}: DAMAGED, 1 error\n" in outcome.out
+        assert "artifacts/group/b: ok" in outcome.out
+        assert outcome.err.startswith(f"{5 + stray} records, {1 + stray} damaged")
 
 
 @pytest.mark.parametrize(("options", "code"), [((), 0), (("--strict",), 1)])
@@ -122,7 +138,7 @@ def test_verify_as_json(reionemu: Callable, root: Path) -> None:
     assert (outcome.code, outcome.err) == (1, "")
     document = strict(outcome.out)
     assert document["ok"] is False
-    assert [set(record) for record in document["records"]] == [{"path", "ok", "findings"}] * 3
+    assert [set(record) for record in document["records"]] == [{"path", "ok", "findings"}] * 5
     by_path = {record["path"]: record for record in document["records"]}
     assert not by_path["artifacts/a"]["ok"]
     assert {
@@ -154,7 +170,7 @@ def test_what_goes_while_it_is_verified_is_passed_over(
     outcome = reionemu("artifact", "verify", root)
     assert outcome.code == 0
     assert "completed-since" not in outcome.out
-    assert outcome.err.startswith("3 records, 0 damaged")
+    assert outcome.err.startswith("5 records, 0 damaged")
 
 
 # history
@@ -241,7 +257,7 @@ def test_prune_only_lists_unless_told_to(reionemu: Callable, root: Path) -> None
     names = [entry.name for entry in entries(root / ".history" / "a")]
     outcome = reionemu("artifact", "prune", root)
     header, *rows = table(outcome.out)
-    assert header == ["name", "record", "status", "saved", "size"]
+    assert header == ["name", "record", "status", "replaced", "size"]
     assert [row[:3] for row in rows] == [["a", name, "completed"] for name in names]
     last = outcome.out.splitlines()[-1]
     assert re.fullmatch(r"2 records, [\d.]+ kB; nothing was removed \(--yes removes them\)", last)
@@ -263,17 +279,16 @@ def test_prune_nothing(reionemu: Callable, root: Path) -> None:
     ("age", "older"), [("3d", True), ("100h", False), ("1 w", False), ("5000m", False)]
 )
 def test_prune_by_age(reionemu: Callable, root: Path, age: str, older: bool) -> None:
+    moment = datetime.now(timezone.utc) - timedelta(days=3, hours=1)
     entry = entries(root / ".history" / "a")[0]
-    info = json.loads((entry / "info.json").read_text())
-    info["created_at"] = (datetime.now(timezone.utc) - timedelta(days=3, hours=1)).isoformat()
-    (entry / "info.json").write_text(json.dumps(info))
+    entry = entry.rename(entry.with_name(f"{moment:%Y%m%dT%H%M%S.%fZ}-0123abcd"))
     found = strict(reionemu("artifact", "prune", root, "--older-than", age, "--json").out)["found"]
     assert [Path(version["path"]).name for version in found] == [entry.name] * older
 
 
 def test_prune_runs_but_never_a_live_one(reionemu: Callable, root: Path) -> None:
     with package.start_artifact("live", root) as run:
-        outcome = reionemu("artifact", "prune", root, "--runs", "--yes", "--json")
+        outcome = reionemu("artifact", "prune", root, "--runs", "--yes", "--all", "--json")
         document = strict(outcome.out)
         assert [(v["name"], v["place"]) for v in document["found"]] == [
             ("a", "earlier"),
@@ -285,6 +300,45 @@ def test_prune_runs_but_never_a_live_one(reionemu: Callable, root: Path) -> None
         assert run.path.exists()
     assert (root / "live" / "info.json").exists()
     assert not (root / ".runs" / "failed").exists()
+
+
+def test_prune_does_not_remove_all_history_unless_told_to(reionemu: Callable, root: Path) -> None:
+    before = entries(root / ".history" / "a")
+    for options in (("--yes",), ("--yes", "--runs")):
+        outcome = reionemu("artifact", "prune", root, *options)
+        assert (outcome.code, outcome.out) in ((1, ""), (2, ""))
+        assert "--yes alone would remove all earlier records" in outcome.err
+        assert entries(root / ".history" / "a") == before
+    assert reionemu("artifact", "prune", root, "--yes", "--all").code == 0
+    assert not (root / ".history").exists()
+    assert val_loss(root / "a") == 2 / 8
+
+
+@pytest.mark.parametrize("width", [60, 40])
+def test_on_a_narrow_terminal_no_id_is_cut(
+    reionemu: Callable, root: Path, monkeypatch: pytest.MonkeyPatch, width: int
+) -> None:
+    long = "a-name-that-takes-more-room-than-there-is"
+    for i in range(2):
+        save(root, long, i)
+    monkeypatch.setattr(tables, "on_terminal", lambda: True)
+    monkeypatch.setenv("COLUMNS", str(width))
+    monkeypatch.setenv("NO_COLOR", "1")
+    (entry,) = entries(root / ".history" / long)
+    for arguments in (("history", root / long), ("prune", root, "--name", long)):
+        outcome = reionemu("artifact", *arguments)
+        (line,) = (line for line in outcome.out.splitlines() if entry.name in line)
+        assert len(line) <= max(width, 44)
+
+
+def test_a_name_that_is_free_again_can_be_restored(reionemu: Callable, root: Path) -> None:
+    shutil.rmtree(root / "a")
+    for command in (("artifact", "show"), ("predict",)):
+        outcome = reionemu(*command, root / "a")
+        assert outcome.code == 1
+        assert "`reionemu artifact restore artifacts/a` brings the latest back" in outcome.err
+    assert reionemu("artifact", "restore", root / "a").code == 0
+    assert val_loss(root / "a") == 1 / 8
 
 
 # What is no record
@@ -309,9 +363,9 @@ BAD = {
         "/": "no artifact '' in /",
     },
     "restore": {
-        "nowhere": "no earlier record of 'nowhere'",
+        "nowhere": "no artifact 'nowhere' in",
         "artifacts": "'artifacts' is a folder of other artifacts",
-        "artifacts/group/b": "no earlier record of 'b'",
+        "artifacts/group/b": "no earlier record of 'group/b'",
         "artifacts/failed": "no earlier record of 'failed'",
         "artifacts/a/model.pt": "no earlier record of 'model.pt'",
         "/": "cannot name an artifact",
@@ -326,13 +380,14 @@ BAD = {
 
 @pytest.mark.parametrize("command", BAD)
 def test_a_path_that_leads_to_none(reionemu: Callable, root: Path, command: str) -> None:
+    code = 2 if command == "verify" else 1  # as damage is told apart from a wrong path
     Path("file").write_text("")
     Path("empty").mkdir()
     Path("foreign").mkdir()
     (Path("foreign") / "data.json").write_text("{}")
     for path, message in BAD[command].items():
         outcome = reionemu("artifact", command, path)
-        assert (outcome.code, outcome.out) == (1, "")
+        assert (outcome.code, outcome.out) == (code, "")
         assert outcome.err.startswith("error: ")
         assert outcome.err.count("\n") == 1
         assert message in outcome.err
@@ -341,7 +396,7 @@ def test_a_path_that_leads_to_none(reionemu: Callable, root: Path, command: str)
 
 def test_the_current_folder_will_do(reionemu: Callable, root: Path, monkeypatch) -> None:
     outcome = reionemu("artifact", "verify", ".")
-    assert outcome.err == "3 records, 0 damaged, 0 more with warnings\n"
+    assert outcome.err == "5 records, 0 damaged, 0 more with warnings\n"
     monkeypatch.chdir(root / "a")
     assert table(reionemu("artifact", "history", ".").out)[1][:2] == ["current", "completed"]
     assert reionemu("artifact", "history", "..").code == 1

@@ -37,6 +37,16 @@ def test_export_and_import(reionemu, record, tmp_path):
     assert "four_param" in shown.out
 
 
+def test_a_file_that_is_there_is_replaced_only_if_told_to(reionemu, record, tmp_path):
+    (tmp_path / "x.zip").write_text("precious")
+    outcome = reionemu("artifact", "export", record, "-o", "x.zip")
+    assert (outcome.code, outcome.out) == (1, "")
+    assert "or replace it (--overwrite)" in outcome.err
+    assert (tmp_path / "x.zip").read_text() == "precious"
+    assert reionemu("artifact", "export", record, "-o", "x.zip", "--overwrite").code == 0
+    assert zipfile.is_zipfile(tmp_path / "x.zip")
+
+
 def test_names_have_sensible_defaults(reionemu, record, tmp_path):
     assert reionemu("artifact", "export", record).out == "four_param.zip\n"
     shutil.rmtree(record)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import shlex
+import stat
 import warnings
 from collections.abc import Mapping
 from contextlib import suppress
@@ -359,25 +361,40 @@ def load_artifact(path: str | Path) -> Artifact:
 
 def find_record(path: Path) -> Path:
     """The folder of the record at a path, or of the latest run of that name."""
-    if not path.exists():
+    for _ in range(10):  # where folders cannot be exchanged, a name is free for a moment
+        folder = _is_folder(path)
+        if folder:
+            return path
+        if folder is not None:
+            raise RecordError(f"{path} is not an artifact: it is not a folder")
+        earlier = False
         for root in path.parents:  # a name may have several parts
             name = path.relative_to(root)
             recover(path, root / HISTORY / name)
             if path.exists():
+                earlier = True
                 break
             if runs := entries(root / RUNS / name):
                 return runs[-1]
-            if entries(root / HISTORY / name):
-                raise MissingFileError(
-                    f"there is no artifact at {path} any more, but there are earlier records of "
-                    f"it; `reionemu artifact restore {shlex.quote(str(path))}` brings the latest "
-                    "back"
-                )
-    if not path.is_dir():
-        if path.exists():
-            raise RecordError(f"{path} is not an artifact: it is not a folder")
-        raise MissingFileError(f"there is no artifact at {path}{_others(path)}")
-    return path
+            earlier = earlier or bool(entries(root / HISTORY / name))
+        if not earlier:
+            raise MissingFileError(f"there is no artifact at {path}{_others(path)}")
+    raise MissingFileError(
+        f"there is no artifact at {path} any more, but there are earlier records of it; "
+        f"`reionemu artifact restore {shlex.quote(str(path))}` brings the latest back"
+    )
+
+
+def _is_folder(path: Path) -> bool | None:
+    """Whether there is a folder at a path; None if there is nothing. Asked in one step."""
+    try:
+        return stat.S_ISDIR(path.stat().st_mode)
+    except (FileNotFoundError, NotADirectoryError, ValueError):
+        return None
+    except OSError as error:
+        if error.errno == errno.ELOOP:
+            return None
+        raise
 
 
 def _read_artifact(folder: Folder) -> Artifact:

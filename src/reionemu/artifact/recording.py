@@ -21,6 +21,7 @@ from ..errors import ConfigError, RecordError, ReionemuError, ReionemuWarning
 from .experiment import CONFIG_ARGUMENTS, Contents
 from .formats.journal import as_history
 from .formats.jsonio import decode, encode, read_json
+from .formats.sidecars import model_record
 from .layout import CONFIGS, INFO, PROVENANCE, RESULTS
 from .lineage import Split, training_box
 from .placing import artifact_path, prepare_root
@@ -391,6 +392,9 @@ class Run:
         self._contents.results.setdefault("history", self._full_history())
         if self._contents.checkpoint is None:
             self._contents.checkpoint = self._trained
+        known = model_record(self._contents.checkpoint)
+        if known and self._contents.configs.get("model_config") is None:
+            self._contents.configs["model_config"] = known
         try:
             final = save_record(self.name, self._root, self._contents, self._run)
         except Exception as error:

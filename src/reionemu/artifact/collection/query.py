@@ -99,8 +99,8 @@ class Condition:
         if needed is None or self._kinds & kinds - {"text"}:
             return
         raise ConfigError(
-            f"{str(self)!r}: {self.path} is a {needed} in the records here, so what comes after {self.op} "
-            f"must be {_NEEDED[needed]}; {self.text!r} is none{self._hint}"
+            f"{str(self)!r}: {self.path} is a {needed} in the records here, so what comes after "
+            f"{self.op} must be {_NEEDED[needed]}; {self.text!r} is none{self._hint}"
         )
 
     @property

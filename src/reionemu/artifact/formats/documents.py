@@ -232,7 +232,7 @@ class Split(_Object):
     """Which rows were used for what."""
 
     step: Literal["split"] = Field(description="the rows of each part")
-    fractions: dict[str, float] | None = Field(description="null if rows were given")
+    fractions: dict[str, float] | None = Field(description="null if only rows were given")
     seed: Seed | None = Field(description="of the permutation")
     indices: dict[str, list[Count]] = Field(description="rows by part: train, val, test")
 
@@ -285,8 +285,8 @@ class Provenance(_Object):
     platform: Platform = Field(description="the machine of the last one")
     software: dict[str, str] = Field(description="versions by name")
     code: Code | None = Field(description="null if it was run from no git repository")
-    script: Script | None = _optional("null if it was typed, or is a module")
-    library: Library | None = _optional("null if reionemu was installed from a package")
+    script: Script | None = _optional("null if it was typed, or lies in the Python environment")
+    library: Library | None = _optional("null if reionemu was imported from no git checkout")
     seeds: dict[str, Seed] = Field(description="by what they are of")
     lineage: list[Step] = Field(description="steps to the weights in order, as far as known")
     request: Options | None = Field(description="what the record is the answer to")

@@ -155,6 +155,12 @@ def decode_checkpoint(content: bytes, where: str) -> tuple[dict[str, np.ndarray]
     return state, record
 
 
+def model_record(checkpoint: Any) -> dict[str, Any]:
+    """What the networks of this package write into their state dicts: class and options, or {}."""
+    found = _state_of(checkpoint)
+    return found[1] if found else {}
+
+
 def _state_of(checkpoint: Any) -> tuple[dict[str, Any], dict[str, Any]] | None:
     """(tensors by name, the model's record) of a model, a state dict, or a dictionary with one."""
     for _ in range(_MAX_NESTING):

@@ -102,10 +102,8 @@ def _front_matter(record: Documents) -> str:
 
 def _predicts(record: Documents) -> Iterator[str]:
     facts = facts_of_data(record)
-    quantity = facts.get("y_source")
-    yield (
-        f"{_QUANTITIES[quantity]}." if quantity in _QUANTITIES else f"Quantity: {_NOT_RECORDED}."
-    )
+    quantity = _QUANTITIES.get(str(facts.get("y_source")))
+    yield f"{quantity}." if quantity else f"Quantity: {_NOT_RECORDED}."
     ell = numbers(facts.get("ell"))
     if ell:
         yield f"In {len(ell)} bins of multipole, at ell = {', '.join(f'{x:.0f}' for x in ell)}."

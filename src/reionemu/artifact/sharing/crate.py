@@ -25,6 +25,7 @@ from ..layout import (
 )
 from .contents import CARD, CRATE, Documents, contents_of, documents_of
 from .flat import as_time, flat, number_or_text
+from .recorded import mapping
 
 if TYPE_CHECKING:
     from ..read import Artifact
@@ -158,7 +159,8 @@ def _action(
             "@id": "#training",
             "@type": "CreateAction",
             "name": f"Training of {record.run}",
-            "description": "Training of a neural network that predicts spectra from parameters",
+            "description": "Training of a neural network that predicts spectra from parameters"
+            + _in_sessions(record.provenance.get("sessions")),
             "startTime": _when(record.provenance.get("started_at")),
             "endTime": _when(ended),
             "actionStatus": "http://schema.org/CompletedActionStatus"
@@ -172,11 +174,17 @@ def _action(
     )
 
 
+def _in_sessions(sessions: Any) -> str:
+    """What to add of a run that was resumed."""
+    resumed = isinstance(sessions, list) and len(sessions) > 1
+    return f", in {len(sessions)} sessions" if resumed else ""
+
+
 def _programs(record: Documents) -> list[dict[str, Any]]:
-    """The program that trained, first, and what it needs; none if it is not recorded."""
+    """The program that trained, first, and what it needs; none if they are not recorded."""
     versions = record.provenance.get("software") or record.info.get("software")
     versions = versions if isinstance(versions, Mapping) else {}
-    found = [
+    found: list[dict[str, Any]] = [
         {
             "@id": address,
             "@type": "SoftwareApplication",
@@ -190,7 +198,25 @@ def _programs(record: Documents) -> list[dict[str, Any]]:
     if not found or found[0]["name"] != "reionemu":
         return []
     needed = [_link(entity["@id"]) for entity in found[1:]]
-    return [{**found[0], **({"softwareRequirements": needed} if needed else {})}, *found[1:]]
+    found[0] = _without_none({**found[0], "softwareRequirements": needed})
+    return [*_script(record, found[0]["@id"]), *found]
+
+
+def _script(record: Documents, library: str) -> Iterator[dict[str, Any]]:
+    """The script that was run, by its name alone: where it lay is nobody's business."""
+    script = mapping(record.provenance, "script")
+    path, sha256 = script.get("path"), script.get("sha256")
+    if isinstance(path, str) and PurePath(path).name:
+        yield _without_none(
+            {
+                "@id": "#script",
+                "@type": "SoftwareSourceCode",
+                "name": PurePath(path).name,
+                "description": "The script that was run; it is not in this crate",
+                "sha256": sha256 if isinstance(sha256, str) else None,
+                "softwareRequirements": _link(library),
+            }
+        )
 
 
 def _training_data(record: Documents) -> list[dict[str, Any]]:

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from ...artifact.collection.records import Catalogue
 
 _FIRST_WORD = re.compile(r"^([A-Z]+(?=[A-Z][a-z])|[A-Z][a-z]+)[A-Za-z]*")
+_MEASURED = ("metrics.", "summary.", "last.", "best.")
 
 
 def _name_column(shown: Catalogue) -> Column:
@@ -56,7 +57,7 @@ def default_columns(shown: Catalogue) -> list[Column]:
         _name_column(shown),
         Column("status", [printable(entry.status) for entry in shown]),
         Column("created", [_created(entry) for entry in shown], right=on_terminal()),
-        Column("model", models, shrinks_to=9, optional=True, short=_initials(models)),
+        Column("model", models, shrinks_to=9, optional=True, short=initials(models)),
         Column("epochs", [_epochs(entry) for entry in shown], right=True, optional=True),
     ]
     for path, form in _FORMS.items():
@@ -84,8 +85,8 @@ def _model(entry: Entry) -> str:
     return printable((name.removesuffix("Emulator") or name) + size)
 
 
-def _initials(models: list[str]) -> list[str]:
-    """ "MC 20x2" for "MCDropout 20x2": the first word of the class, if that tells them apart."""
+def initials(models: list[str]) -> list[str]:
+    """MC 20x2 for MCDropout 20x2: the first word of the class, if that tells them apart."""
     short = {text: _FIRST_WORD.sub(r"\1", text) for text in models}
     return [short[text] for text in models] if len({*short.values()}) == len(short) else models
 
@@ -101,7 +102,6 @@ def _percent(value: Any) -> str:
     return f"{number(100.0 * value)}%" if isinstance(value, float) else cell(value)
 
 
-_MEASURED = ("metrics.", "summary.", "last.", "best.")
 _FORMS: dict[str, Callable[[Any], str]] = {
     "val_loss": number,
     "error": _percent,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shlex
-from datetime import datetime, timedelta
+from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -31,7 +31,7 @@ def history(path: NameArgument, json: JsonOption = False) -> None:
     print_columns(
         [
             Column("record", [_label(version) for version in found]),
-            Column("status", [printable(version.status) for version in found], shrinks_to=8),
+            Column("status", [printable(version.status) for version in found]),
             Column("saved", [_age(version.saved_at) for version in found], optional=True),
             _size_column([_size_of(version) for version in found]),
             Column("val_loss", [_metric(v.path) for v in found], right=True, optional=True),
@@ -104,7 +104,7 @@ def prune(
             [
                 Column("name", [printable(v.name) for v in found], shrinks_to=8, keeps_end=True),
                 Column("record", [_label(version) for version in found]),
-                Column("status", [printable(v.status) for v in found], shrinks_to=8, optional=True),
+                Column("status", [printable(v.status) for v in found], optional=True),
                 Column("replaced", [_since(version) for version in found], optional=True),
                 _size_column(sizes),
             ]
@@ -166,12 +166,13 @@ def _metric(folder: Path) -> str:
 
 
 def _span(text: str) -> timedelta:
-    from ...artifact.collection.values import parse_age
+    from ...artifact.collection.values import AGES, parse_age
 
-    span = parse_age(text.strip())
+    span, given = parse_age(text.strip()), f"--older-than {printable(text):.40}"
     if span is None:
-        raise ConfigError(
-            f"--older-than {printable(text):.40}: expected a number and s, m, h, d, w or y, as in "
-            "30d"
-        )
+        raise ConfigError(f"{given}: expected an age, such as {AGES}")
+    try:
+        datetime.now(timezone.utc) - span
+    except OverflowError:
+        raise ConfigError(f"{given}: there was no such time") from None
     return span

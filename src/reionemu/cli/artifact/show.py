@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from ...artifact.sharing.contents import Documents
 
 _WIDTH = 12
+_MOST = 20  # parameters, of the thousands that a record may claim to have
 _NOT_RECORDED = "not recorded"
 
 
@@ -46,7 +47,7 @@ def show(
 
 
 def _identity(artifact: Artifact) -> Iterator[tuple[str, str]]:
-    from ...artifact.unfinished import epochs_done, error_of
+    from ...artifact.unfinished import UNFINISHED, epochs_done, error_of
 
     info = artifact.info
     yield "artifact", str(artifact.path)
@@ -59,6 +60,8 @@ def _identity(artifact: Artifact) -> Iterator[tuple[str, str]]:
     if error := error_of(artifact):
         yield "error", error
         yield "", f"(traceback: reionemu artifact show {shlex.quote(short(artifact.path))} --json)"
+    if artifact.status in UNFINISHED:
+        return
     created = str(info.get("created_at", _NOT_RECORDED))
     yield "saved", f"{created[:19].replace('T', ' ')} UTC" if "T" in created else created
 
@@ -122,7 +125,7 @@ def _data(record: Documents) -> Iterator[tuple[str, str]]:
     sizes = split_sizes(record)
     yield "split", ", ".join(f"{n} {part}" for part, n in sizes.items()) or _NOT_RECORDED
     box, label = box_of(record), "trained for"
-    for name in parameter_names(record):
+    for name in parameter_names(record)[:_MOST]:
         if name in box:
             yield label, f"{name} in [{box[name][0]:.4g}, {box[name][1]:.4g}]"
             label = ""
@@ -183,4 +186,5 @@ def _wrapped(label: str, text: str) -> list[str]:
     if _WIDTH + len(text) <= max(width, 40) or not width:
         return [f"{label:<{_WIDTH}}{text}"]
     lines = textwrap.wrap(text, max(width - _WIDTH, 28), break_on_hyphens=False)
-    return [f"{head:<{_WIDTH}}{line}" for head, line in zip([label, *[indent] * len(lines)], lines)]
+    heads = [f"{label:<{_WIDTH}}", *[indent] * len(lines)]
+    return [head + line for head, line in zip(heads, lines, strict=False)]
