@@ -316,9 +316,7 @@ def test_nothing_is_computed_from_files_that_changed(
             compute()
 
 
-def test_a_document_that_was_edited_is_told_of(
-    save: Callable, mc_dropout: torch.nn.Module
-) -> None:
+def test_a_document_that_was_edited_is_told_of(save: Callable, mc_dropout: torch.nn.Module) -> None:
     path = save(mc_dropout)
     info = (path / "info.json").read_text()
     (path / "info.json").write_text(info.replace("1500.0", "9500.0"))

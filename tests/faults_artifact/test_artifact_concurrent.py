@@ -72,10 +72,10 @@ def test_a_reader_keeps_to_one_record_while_it_is_replaced(
             checkpoint={"w": torch.full((2,), float(tag))},
         )
 
-    from reionemu.artifact import read
+    from reionemu.artifact import folder as folder_module
 
     path = save(1)
-    original = read.Folder.json
+    original = folder_module.Folder.json
 
     def json_and_replace(folder: object, name: str, kind: str) -> object:
         document = original(folder, name, kind)
@@ -83,7 +83,7 @@ def test_a_reader_keeps_to_one_record_while_it_is_replaced(
             save(2)
         return document
 
-    monkeypatch.setattr(read.Folder, "json", json_and_replace)
+    monkeypatch.setattr(folder_module.Folder, "json", json_and_replace)
     artifact = reionemu.load_artifact(path)
     monkeypatch.undo()
     assert artifact.info["description"] == "1"

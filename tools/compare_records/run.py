@@ -165,20 +165,21 @@ INTRODUCTION = """\
 # Records compared
 
 What this package keeps of an experiment, beside the published package and the tools that are used
-for the same. Every cell was found by trying: `make compare-records` (or
-`python tools/compare_records/run.py --cache FOLDER`) makes an environment for each tool, records
-the same small experiment (a configuration, 20 epochs of two metrics, a NaN, a file of weights) the
-way its documentation says, tries each feature, and writes this page. What was
-seen is below. A mark without a star is the outcome of an experiment; **one with a star was set by
-the authors** from the tool's help, names or files, because there was nothing to try or they found
-nothing: it may miss what is documented elsewhere. The rows are what this package is about; the other tools do much
-else that is not asked here: servers, screens, teams, pipelines, model registries.
+for the same. `make compare-records` (or `python tools/compare_records/run.py --cache FOLDER`) makes
+an environment for each tool, records the same small experiment (a configuration, 20 epochs of two
+metrics, a NaN, a file of weights) the way its documentation says, tries what can be tried of each
+feature, and writes this page.
+
+A mark without a star is the outcome of an experiment. **One with a star was set by the authors**,
+from the tool's help, names or files, because there was nothing to try or they found nothing: it may
+miss what is documented elsewhere. The rows are what this package is about; the other tools do much
+else that is not asked here: servers, screens, teams, pipelines, registries.
 """
 
 WHAT = """
-yes: as asked; partly, no: see what was seen; n.a.: not what the tool is for; not checked: the probe
-could not be carried out; a star: set by the authors, see above. Times are of one shared machine, one
-tool after another and not alternated: the same command varied by a factor of two with other load.
+yes: as asked; partly, no: see what was seen; n.a.: not what the tool is for; a star: set by the
+authors. Times are of one shared machine, one tool after another and not alternated: the same
+command varied by a factor of two with other load.
 
 ## What was asked
 """

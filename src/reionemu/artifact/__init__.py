@@ -19,8 +19,8 @@ dataset, lineage, code_version, provenance
 placing        names, and putting a directory in place in one step
 experiment     what a record is made of
 write          save_artifact and its helpers
-recording      start_artifact: a record written as the run goes; run_folder, pulse, runs
-read, facts    load_artifact: a record, its model, its emulator
+recording      start_artifact: a record written as the run goes; run, run_folder, pulse, runs
+read           load_artifact: a record, its model, its emulator; folder, facts, unfinished
 checking/      whether a record is whole
 past           earlier records of a name: history, restore, prune
 collection/    catalogue: many records
@@ -54,7 +54,7 @@ __getattr__, __dir__, __all__ = attach(
         "save_normalizers": ".formats.sidecars",
         "save_results": ".write",
         "Finding": ".checking.verify",
-        "Run": ".recording",
+        "Run": ".run",
         "Verification": ".checking.verify",
         "start_artifact": ".recording",
         "verify_artifact": ".checking.verify",

@@ -52,7 +52,7 @@ def code_version() -> dict[str, Any] | None:
 
 
 def script_version() -> dict[str, Any] | None:
-    """The file of the program that runs: "path" and "sha256"; None if it is typed, or a module."""
+    """The file of the program that runs: "path" and "sha256"; None if it is typed, or installed."""
     script = program()
     with suppress(OSError):
         if script is not None and not script.is_relative_to(sys.prefix):

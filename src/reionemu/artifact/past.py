@@ -17,11 +17,11 @@ from ..errors import MissingFileError, ReadOnlyError, RecordError
 from ..files import remove_abandoned, sync_directory, temporary_name
 from .checking.findings import ERROR
 from .collection.scan import scan
+from .folder import find_record
 from .formats.jsonio import read_json
 from .layout import CONFIGS, HISTORY, INFO, PROVENANCE, RESULTS, RUNS
 from .placing import ENTRY, artifact_path, entries, put_in_place, recover, remove_empty
 from .pulse import is_alive
-from .read import find_record
 from .runs import RUNNING, all_runs, discard, runs_of, status_of
 
 CURRENT, EARLIER, UNFINISHED = "current", "earlier", "unfinished"

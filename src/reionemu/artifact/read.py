@@ -2,13 +2,8 @@
 
 from __future__ import annotations
 
-import errno
-import os
-import shlex
-import stat
 import warnings
 from collections.abc import Mapping
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,7 +13,6 @@ import numpy as np
 from ..config import check_keys, require_choice
 from ..data.normalization import Normalizer
 from ..errors import (
-    MissingFileError,
     MissingRecordError,
     RecordError,
     ReionemuWarning,
@@ -29,10 +23,8 @@ from ..models.registry import build_model, complete_options, dense_layers, model
 from ..parameters import ParameterBox
 from ..targets import Y_SOURCES, Y_TRANSFORMS, Target
 from .facts import Facts, section
+from .folder import Folder, find_record
 from .formats.journal import as_history, read_journal
-from .formats.jsonio import MAX_BYTES, decode
-from .formats.migrations import migrate
-from .formats.reading import read_file
 from .formats.sidecars import (
     MAX_WEIGHTS_BYTES,
     decode_checkpoint,
@@ -42,16 +34,13 @@ from .formats.sidecars import (
 from .layout import (
     CHECKPOINT,
     CONFIGS,
-    HISTORY,
     INFO,
     JOURNAL,
     NORMALIZERS,
     PROVENANCE,
     RESULTS,
-    RUNS,
     WEIGHTS,
 )
-from .placing import entries, recover
 from .provenance import file_entry
 from .runs import INTERRUPTED, RUNNING, status_of
 from .unfinished import shortfall
@@ -359,44 +348,6 @@ def load_artifact(path: str | Path) -> Artifact:
     raise RecordError(f"{path} is being replaced incessantly")
 
 
-def find_record(path: Path) -> Path:
-    """The folder of the record at a path, or of the latest run of that name."""
-    for _ in range(10):  # where folders cannot be exchanged, a name is free for a moment
-        folder = _is_folder(path)
-        if folder:
-            return path
-        if folder is not None:
-            raise RecordError(f"{path} is not an artifact: it is not a folder")
-        earlier = False
-        for root in path.parents:  # a name may have several parts
-            name = path.relative_to(root)
-            recover(path, root / HISTORY / name)
-            if path.exists():
-                earlier = True
-                break
-            if runs := entries(root / RUNS / name):
-                return runs[-1]
-            earlier = earlier or bool(entries(root / HISTORY / name))
-        if not earlier:
-            raise MissingFileError(f"there is no artifact at {path}{_others(path)}")
-    raise MissingFileError(
-        f"there is no artifact at {path} any more, but there are earlier records of it; "
-        f"`reionemu artifact restore {shlex.quote(str(path))}` brings the latest back"
-    )
-
-
-def _is_folder(path: Path) -> bool | None:
-    """Whether there is a folder at a path; None if there is nothing. Asked in one step."""
-    try:
-        return stat.S_ISDIR(path.stat().st_mode)
-    except (FileNotFoundError, NotADirectoryError, ValueError):
-        return None
-    except OSError as error:
-        if error.errno == errno.ELOOP:
-            return None
-        raise
-
-
 def _read_artifact(folder: Folder) -> Artifact:
     path = folder.path
     info = folder.json(INFO, "info")
@@ -442,55 +393,6 @@ def _changed(contents: Mapping[str, bytes], listed: Mapping[str, Any]) -> tuple[
     )
 
 
-class Folder:
-    """A folder held open, so that its files stay those of one record."""
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
-        self.contents: dict[str, bytes] = {}
-        relative = os.open in os.supports_dir_fd
-        try:
-            self._descriptor = os.open(path, os.O_RDONLY) if relative else None
-        except FileNotFoundError:
-            raise MissingFileError(f"there is no artifact at {path}") from None
-
-    def read(self, name: str, limit: int = MAX_BYTES, *, growing: bool = False) -> bytes | None:
-        """Contents of a file in the folder, or None if it is not there."""
-        try:
-            content = read_file(
-                self.path / name,
-                limit,
-                folder=self._descriptor,
-                follow_links=False,
-                growing=growing,
-            )
-        except MissingFileError:
-            return None
-        self.contents[name] = content
-        return content
-
-    def names(self) -> list[str]:
-        """Names of what is in the folder, in order, but for hidden files."""
-        found = os.listdir(self.path if self._descriptor is None else self._descriptor)
-        return sorted(name for name in found if not name.startswith("."))
-
-    def json(self, name: str, kind: str) -> dict[str, Any] | None:
-        """A JSON document in the folder, brought up to date, or None if it is not there."""
-        content = self.read(name)
-        if content is None:
-            return None
-        where = str(self.path / name)
-        document = decode(content, where)
-        if not isinstance(document, dict):
-            raise RecordError(f"{where} is not a record: it is not a JSON object")
-        return migrate(kind, document, where)
-
-    def close(self) -> None:
-        """Let go of the folder."""
-        if self._descriptor is not None:
-            os.close(self._descriptor)
-
-
 def _plain_name(name: Any) -> str:
     plain = isinstance(name, str) and 0 < len(name) <= 200 and name.isprintable()
     if not plain or Path(name).name != name or name == "..":
@@ -498,12 +400,3 @@ def _plain_name(name: Any) -> str:
             f"info.json names the file {name!r:.80}, which is not in the artifact's folder"
         )
     return name
-
-
-def _others(path: Path) -> str:
-    """A hint at what artifacts there are instead."""
-    with suppress(OSError):
-        names = sorted(p.parent.name for p in path.parent.glob(f"*/{INFO}"))
-        if names:
-            return f"; in {path.parent} there are {', '.join(names[:5])}{'...' * (len(names) > 5)}"
-    return ""

@@ -23,7 +23,8 @@ from ..artifact.formats.jsonio import to_plain
 from ..artifact.lineage import dataset_source
 from ..artifact.placing import artifact_path, prepare_root
 from ..artifact.read import Artifact, load_artifact
-from ..artifact.recording import Run, start_run
+from ..artifact.recording import start_run
+from ..artifact.run import Run
 from ..artifact.runs import COMPLETED
 from ..data.arrays import TrainingSet, load_training_set
 from ..data.dataloaders import loaders_for

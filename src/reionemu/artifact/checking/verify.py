@@ -12,9 +12,10 @@ import numpy as np
 from ...errors import MissingFileError, RecordError, ReionemuError, ReionemuWarning
 from ...parameters import ParameterBox
 from ..facts import section
+from ..folder import Folder, find_record
 from ..formats.sidecars import MAX_WEIGHTS_BYTES
 from ..layout import CHECKPOINT, INFO, NORMALIZERS, WEIGHTS
-from ..read import Artifact, Folder, find_record, load_artifact
+from ..read import Artifact, load_artifact
 from ..runs import COMPLETED
 from .findings import ERROR, NOTE, WARNING, Finding, said_once
 from .inspection import DOCUMENTS, inspect, steps_of

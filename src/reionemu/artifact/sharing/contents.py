@@ -12,6 +12,7 @@ from typing import Any
 
 from ...errors import RecordError, ReionemuWarning
 from ..facts import section
+from ..folder import Folder
 from ..formats.jsonio import decode
 from ..formats.migrations import migrate
 from ..formats.sidecars import (
@@ -20,7 +21,7 @@ from ..formats.sidecars import (
 )
 from ..layout import CONFIGS, INFO, PROVENANCE, RESULTS, WEIGHTS
 from ..provenance import is_sealed
-from ..read import Artifact, Folder
+from ..read import Artifact
 
 CRATE = "ro-crate-metadata.json"
 CARD = "README.md"

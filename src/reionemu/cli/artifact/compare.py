@@ -39,7 +39,7 @@ def compare(
     """Set artifacts side by side: where they differ, and their metrics."""
     from ...artifact.collection import side_by_side
     from ...artifact.collection.scan import read_entry
-    from ...artifact.read import find_record
+    from ...artifact.folder import find_record
     from ...errors import ConfigError
 
     if len(paths) < 2:
