@@ -191,7 +191,10 @@ def test_documents_of_artifacts_agree(ours: Run, peer: Run) -> None:
 def test_artifacts_have_the_files_of_the_published_ones(ours: Run, peer: Run) -> None:
     for name, files in peer.texts("artifact/").items():
         if name.endswith("/files"):
-            assert set(ours.documents[name]) - set(files) <= {"weights.safetensors"}, name
+            assert set(ours.documents[name]) - set(files) <= {
+                "weights.safetensors",
+                "provenance.json",
+            }, name
             assert set(files) <= set(ours.documents[name]), name
 
 
