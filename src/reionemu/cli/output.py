@@ -93,6 +93,7 @@ class ProgressLine:
     def __init__(self) -> None:
         self._what = ""
         self._started = self._shown = 0.0
+        self._first = 0  # steps done before the first call, as in a run that goes on
         self._bar: Any = None
         self._task: Any = None
 
@@ -100,14 +101,14 @@ class ProgressLine:
         now = time.monotonic()
         if what != self._what:
             self.close()
-            self._what, self._started, self._shown = what, now, now
+            self._what, self._started, self._shown, self._first = what, now, now, done
         if now - self._started < self.DELAY and self._bar is None:
             return
         if sys.stderr.isatty():
             self._update_bar(what, done, total)
         elif now - self._shown >= self.INTERVAL or self._shown == self._started:
             self._shown = now
-            left = (now - self._started) * (total - done) / max(done, 1)
+            left = (now - self._started) * (total - done) / max(done - self._first, 1)
             say(f"{what}: {100 * done / max(total, 1):.0f}%, about {left:.0f} s left")
 
     def _update_bar(self, what: str, done: int, total: int) -> None:
