@@ -608,6 +608,24 @@ def test_a_full_disk_does_not_stop_training(root: Path, monkeypatch: pytest.Monk
         assert reionemu.load_artifact(root / "x").results["history"] == {"a": [1.0, 2.0, 3.0, 4.0]}
 
 
+def test_a_full_disk_does_not_cost_the_state_before(
+    root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(path: Path, content: bytes) -> None:
+        raise OSError(28, "No space left on device", str(path))
+
+    run = reionemu.start_artifact("x", root)
+    run.log(1, {"a": 1.0})
+    run.save_state(1, {"n": 1})
+    with monkeypatch.context() as patch:
+        patch.setattr(run_folder, "write_bytes", full)
+        with pytest.warns(ReionemuWarning, match="No space left on device. Training goes on"):
+            run.save_state(2, {"n": 2})
+    run._folder.close()
+    with reionemu.start_artifact("x", root, resume=True) as again:
+        assert again.saved_state() == {"n": 1}
+
+
 def test_saving_states_takes_a_small_part_of_the_time(
     root: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -167,10 +167,26 @@ class Run:
         return self._is_stopping or time.monotonic() - self._state_at >= self._pause
 
     def save_state(self, epoch: int, state: Mapping[str, Any]) -> None:
-        """Keep what is needed to go on after an epoch (tensors, numbers, texts, containers)."""
+        """Keep what is needed to go on after an epoch (tensors, numbers, texts, containers).
+
+        A disk that is full stops no training: a warning says so, and the state before is kept.
+
+        Raises
+        ------
+        UnrecordableError (TypeError)
+            If the state holds something else.
+        """
         self._require_open()
         began = time.monotonic()
-        self._folder.save_state(epoch, state)
+        try:
+            self._folder.save_state(epoch, state)
+        except OSError as error:
+            warnings.warn(
+                f"the state of the run could not be saved in {self.path}: {error.strerror}. "
+                "Training goes on",
+                ReionemuWarning,
+                stacklevel=3,
+            )
         self._state_at = time.monotonic()
         if self._state_seconds > 0:  # no more than a twentieth of the time goes to saving
             self._pause = max(self._state_seconds, 20 * (self._state_at - began))
