@@ -504,7 +504,8 @@ def test_what_is_recorded_wrongly_is_refused_at_once_and_does_no_harm(
 
 def test_a_forked_child_has_no_part_in_the_run(root: Path) -> None:
     run = reionemu.start_artifact("x", root)
-    ready, go = os.pipe()
+    told, tell = os.pipe()
+    wait, end = os.pipe()
     child = os.fork()
     if child == 0:  # goes on living when the parent has let go
         code = 1
@@ -513,18 +514,20 @@ def test_a_forked_child_has_no_part_in_the_run(root: Path) -> None:
                 run.log(1, {"a": 1.0})
                 os._exit(2)
             run.__exit__(None, None, None)  # which leaves the run alone
-            os.read(ready, 1)
+            os.write(tell, b"x")
+            os.read(wait, 1)
             code = 0
         finally:
             os._exit(code)
+    assert os.read(told, 1) == b"x"
     assert reionemu.load_artifact(root / "x").status == "running"
     run._folder._pulse.stop()  # as the end of the parent would
     assert reionemu.load_artifact(root / "x").status == "interrupted"
-    os.write(go, b"x")
+    os.write(end, b"x")
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
     run.finish()
-    os.close(ready)
-    os.close(go)
+    for descriptor in (told, tell, wait, end):
+        os.close(descriptor)
 
 
 def test_a_run_that_is_forgotten_is_dead(root: Path) -> None:
