@@ -217,8 +217,9 @@ def require_space(folder: Path, needed: int, what: str) -> None:
     free = shutil.disk_usage(folder).free
     if free < needed + 2**20:
         raise NotEnoughSpaceError(
-            f"no room for {what} in {folder}: {_human(needed)} are needed and {_human(free)} are "
-            "free. Nothing was changed. Free some space, or work on another disk"
+            f"no room for {what} in {folder}: {human_size(needed)} are needed and "
+            f"{human_size(free)} are free. Nothing was changed. Free some space, or work on another "
+            "disk"
         )
 
 
@@ -243,7 +244,8 @@ def _is_running(pid: int) -> bool:
     return True
 
 
-def _human(size: float) -> str:
+def human_size(size: float) -> str:
+    """A number of bytes as people say it, such as "3.2 MB"."""
     for unit in ("B", "kB", "MB", "GB"):
         if size < 1000:
             return f"{size:.3g} {unit}"

@@ -115,13 +115,14 @@ def train_artifact(
         request=_request(data, options),
     )
     contents.update(**_configs(contents, options))
-    with start_run(name, root_dir, contents, resume=resume) as run, stopping(run):
+    with start_run(name, root_dir, contents, resume=resume) as run:
         if run.resumed:
             say(f"going on after epoch {run.epoch} of at most {options.fit.epochs}")
         options = _searched(data, parts, _seeded(options, run), run)
         if options.kfold is not None and "kfold" not in _summary(run):
             _summarize(run, kfold=cross_validate(h5_path, data, options, progress))
-        trained = _train(data, parts, options, progress, run)
+        with stopping(run):
+            trained = _train(data, parts, options, progress, run)
         held_out = "test" if "test" in parts else "val"
         errors = _assess(trained.model, trained.normalizers, data, parts[held_out])
         counts = {part: len(indices) for part, indices in parts.items()}

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from ...errors import ConfigError
+from ...files import human_size
 from ..output import JsonOption, print_json, say, short
 from .tables import Column, age, print_columns, printable, write
 
@@ -109,7 +110,7 @@ def prune(
                 _size_column(sizes),
             ]
         )
-    total = f"{len(found)} record{'s' * (len(found) != 1)}, {_size(sum(sizes))}"
+    total = f"{len(found)} record{'s' * (len(found) != 1)}, {human_size(sum(sizes))}"
     if yes:
         print(f"removed {len(removed)} of {total}")
     else:
@@ -130,7 +131,7 @@ def _since(version: Version) -> str:
 
 
 def _size_column(sizes: list[int]) -> Column:
-    return Column("size", [_size(size) for size in sizes], right=True, optional=True)
+    return Column("size", [human_size(size) for size in sizes], right=True, optional=True)
 
 
 def _plain(version: Version) -> dict[str, object]:
@@ -141,15 +142,6 @@ def _size_of(version: Version) -> int:
     from ...artifact.past import size_of
 
     return size_of(version.path)
-
-
-def _size(size: int) -> str:
-    number = float(size)
-    for unit in ("B", "kB", "MB", "GB"):
-        if number < 1000:
-            return f"{number:.3g} {unit}"
-        number /= 1000
-    return f"{number:.3g} TB"
 
 
 def _metric(folder: Path) -> str:
