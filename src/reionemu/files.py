@@ -218,8 +218,8 @@ def require_space(folder: Path, needed: int, what: str) -> None:
     if free < needed + 2**20:
         raise NotEnoughSpaceError(
             f"no room for {what} in {folder}: {human_size(needed)} are needed and "
-            f"{human_size(free)} are free. Nothing was changed. Free some space, or work on another "
-            "disk"
+            f"{human_size(free)} are free. Nothing was changed. Free some space, or work on "
+            "another disk"
         )
 
 
