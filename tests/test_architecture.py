@@ -11,11 +11,13 @@ import reionemu
 
 ROOT = Path(reionemu.__file__).parent
 
-BASE = ("_lazy", "errors", "config", "parameters", "targets", "files")
+BASE = ("_lazy", "errors", "config", "devices", "parameters", "targets", "files")
 
 ORDER = (
     "base",
+    "design",
     "spectra",
+    "simulation",
     "simio",
     "data",
     "models",
@@ -30,9 +32,11 @@ ORDER = (
 FORBIDDEN = {"artifact": ("training", "tuning")}
 
 ONLY_HERE = {
+    "astropy": ("simulation",),
+    "camb": ("simulation",),
     "mlflow": ("artifact",),
     "pandas": ("artifact",),
-    "ray": ("tuning",),
+    "ray": ("simulation", "tuning"),
     "rich": ("cli",),
     "typer": ("cli",),
 }
@@ -144,4 +148,4 @@ def test_optional_packages_are_imported_where_they_belong():
 
 def test_ray_is_imported_at_all():
     importers = {p.parts[0] for p, targets in modules().items() for t in targets if t[0] == "ray"}
-    assert importers == {"tuning"}
+    assert importers == {"simulation", "tuning"}

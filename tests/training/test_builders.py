@@ -6,8 +6,8 @@ import pytest
 import torch
 
 from reionemu import build_four_param_model, build_mc_dropout_model, build_optimizer
+from reionemu.devices import resolve_device
 from reionemu.errors import ConfigError
-from reionemu.training.device import resolve_device
 from reionemu.tuning import four_param
 
 STACK = {"hidden_dim": 16, "num_hidden_layers": 3, "activation": "gelu"}

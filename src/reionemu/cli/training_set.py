@@ -15,6 +15,9 @@ def training_set(
     y_source: Annotated[str, typer.Option(help="dl_ksz or cl_ksz.")] = "dl_ksz",
     y_transform: Annotated[str, typer.Option(help="ln, log10 or none.")] = "ln",
     eps: Annotated[float, typer.Option(help="Added before the logarithm [uK^2].")] = 1e-30,
+    realizations: Annotated[
+        str, typer.Option(help="separate rows, or the mean of simulations with equal parameters.")
+    ] = "separate",
     overwrite: Annotated[bool, typer.Option(help="Replace arrays that are there.")] = True,
     json: JsonOption = False,
 ) -> None:
@@ -22,7 +25,9 @@ def training_set(
     from ..simio import BuildXYConfig
     from ..simio.build_xy import counts, write_training_set
 
-    config = BuildXYConfig(y_source=y_source, y_transform=y_transform, eps=eps)
+    config = BuildXYConfig(
+        y_source=y_source, y_transform=y_transform, eps=eps, realizations=realizations
+    )
     with progress_line() as line:
         stats = write_training_set(
             h5_path,
@@ -36,7 +41,10 @@ def training_set(
             "warning: most simulations have other ell bins than the first one used, which is "
             "likely the odd one; leave it out of the suite"
         )
+    averaged = stats.realizations_averaged
     if json:
-        print_json({"path": h5_path, **counts(stats)})
+        means = {"realizations_averaged": averaged} if averaged else {}
+        print_json({"path": h5_path, **counts(stats), **means})
     else:
-        print(f"{h5_path}: {stats.processed} simulations, {stats.skipped_total} left out")
+        rows = f" in {len(averaged)} rows" if averaged else ""
+        print(f"{h5_path}: {stats.processed} simulations{rows}, {stats.skipped_total} left out")

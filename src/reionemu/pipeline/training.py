@@ -30,6 +30,7 @@ from ..data.arrays import TrainingSet, load_training_set
 from ..data.dataloaders import loaders_for
 from ..data.normalization import Normalizer
 from ..data.splits import split_indices
+from ..devices import require_available, resolve_device
 from ..errors import DatasetError, NoUsableSimulationsError, ReionemuError, ReionemuWarning
 from ..models.dense import DenseNetwork
 from ..models.emulator import Emulator
@@ -37,7 +38,6 @@ from ..models.registry import build_model, dense_layers
 from ..parameters import ParameterBox
 from ..targets import Target
 from ..training.builders import build_optimizer
-from ..training.device import require_available, resolve_device
 from ..training.kfold_cv import KFoldConfig, kfold_cross_validate
 from ..training.metrics import rmse
 from ..training.train_loop import FitOutcome, run_epochs

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
 import h5py
@@ -24,6 +24,7 @@ from .hdf5 import (
     require_group,
     reserve,
 )
+from .realizations import equal_groups
 from .stamps import options_of, write_stamp
 
 _GROUP = "training"
@@ -45,6 +46,9 @@ class BuildXYConfig:
         What is done to it: the logarithm of max(y, 0) + eps, or nothing.
     eps : float
         Keeps the logarithm finite [uK^2].
+    realizations : {"separate", "mean"}
+        With "mean", simulations in which all of `param_names` are exactly equal are one row: the
+        mean of their spectra, then transformed, under the name of the first.
     """
 
     sims_group: str = "sims"
@@ -54,11 +58,13 @@ class BuildXYConfig:
     y_source: str = "dl_ksz"
     y_transform: str = "ln"
     eps: float = 1e-30
+    realizations: str = "separate"
 
     def __post_init__(self) -> None:
         require_choice("BuildXYConfig", "y_source", self.y_source, Y_SOURCES)
         require_choice("BuildXYConfig", "y_transform", self.y_transform, Y_TRANSFORMS)
         require_finite("BuildXYConfig", "eps", self.eps, minimum=0)
+        require_choice("BuildXYConfig", "realizations", self.realizations, ("separate", "mean"))
         if isinstance(self.param_names, str) or not self.param_names:
             raise ConfigError(
                 f"BuildXYConfig.param_names must list parameter names, got {self.param_names!r}"
@@ -81,6 +87,8 @@ class BuildStats:
         A parameter or a value of the spectrum is NaN or infinite.
     skipped : tuple of SkippedSim
         Each simulation that was skipped, and why.
+    realizations_averaged : tuple of int
+        How many simulations each row is the mean of, where `realizations` is "mean".
     """
 
     total_sims: int
@@ -90,6 +98,7 @@ class BuildStats:
     skipped_inconsistent_ell: int
     skipped_non_finite: int
     skipped: tuple[SkippedSim, ...] = field(default=(), compare=False, repr=False)
+    realizations_averaged: tuple[int, ...] = field(default=(), compare=False, repr=False)
 
     @property
     def skipped_total(self) -> int:
@@ -159,17 +168,22 @@ def collect(h5: h5py.File, config: BuildXYConfig) -> Built:
         except _Unusable as problem:
             category, reason = problem.args
             skipped.append(SkippedSim(name, category, reason))
+    rows, target, unusable = _rows(arrays, config)
+    skipped = sorted([*skipped, *unusable], key=lambda sim: sim.sim)
     stats = _count(len(names), skipped)
-    if arrays.ell is None:
+    if arrays.ell is None or not rows:
         raise NoUsableSimulationsError(
             f"no usable simulation: {_summary(stats)}"
             + ("; run the spectra stage first" if stats.skipped_missing_cl else ""),
             stats=stats,
         )
-    X = np.array(arrays.X, dtype=np.float32).reshape(len(arrays.X), len(config.param_names))
-    Y = np.array(arrays.y)
-    sim_ids = np.array(arrays.sims, dtype=object)
-    return X, Y, arrays.ell, sim_ids, np.array(config.param_names, dtype=object), stats
+    if config.realizations == "mean":
+        stats = replace(stats, realizations_averaged=tuple(len(row) for row in rows))
+    first = [row[0] for row in rows]
+    X = np.array([arrays.X[i] for i in first], dtype=np.float32)
+    sim_ids = np.array([arrays.sims[i] for i in first], dtype=object)
+    param_names = np.array(config.param_names, dtype=object)
+    return X, np.array(target), arrays.ell, sim_ids, param_names, stats
 
 
 def build_and_write_training(
@@ -188,7 +202,8 @@ def build_and_write_training(
         Condensed file with spectra. Added to it are
 
             /training          X (n, p) float32, Y (n, b) float32, ell (b,) float64,
-                               sim_ids (n,), param_names (p,)
+                               sim_ids (n,), param_names (p,), and if realizations are averaged
+                               realizations_averaged (n,), how many in each row
             /training attrs    y_source, y_transform, eps, number_of_samples,
                                number_of_parameters, ell_bin_count, build_total_sims,
                                build_processed, build_skipped_*
@@ -233,11 +248,14 @@ def write_training_set(
 def write_training(h5: h5py.File, built: Built, config: BuildXYConfig) -> None:
     """Store what `build_training_arrays` returned as /training of an open file, and stamp it."""
     X, Y, ell, sim_ids, param_names, stats = built
-    reserve(h5, X, Y, ell, sim_ids, param_names)
+    averaged = np.array(stats.realizations_averaged, dtype=np.int64)
+    reserve(h5, X, Y, ell, sim_ids, param_names, averaged)
     if _GROUP in h5:
         del h5[_GROUP]
     group = h5.create_group(_GROUP)
     group["X"], group["Y"], group["ell"] = X, Y, ell
+    if len(averaged):
+        group["realizations_averaged"] = averaged
     text = h5py.string_dtype("utf-8")
     group.create_dataset("sim_ids", data=sim_ids, dtype=text)
     group.create_dataset("param_names", data=param_names, dtype=text)
@@ -252,8 +270,8 @@ def write_training(h5: h5py.File, built: Built, config: BuildXYConfig) -> None:
 
 
 def counts(stats: BuildStats) -> dict[str, int]:
-    """The numbers in BuildStats by name, without the list of simulations."""
-    return {name: value for name, value in asdict(stats).items() if name != "skipped"}
+    """The numbers in BuildStats by name, without its lists."""
+    return {name: value for name, value in asdict(stats).items() if isinstance(value, int)}
 
 
 def _collect(arrays: _Arrays, sims: h5py.Group, name: str, config: BuildXYConfig) -> None:
@@ -278,14 +296,39 @@ def _collect(arrays: _Arrays, sims: h5py.Group, name: str, config: BuildXYConfig
     if not (np.isfinite(x).all() and np.isfinite(y).all() and np.isfinite(ell).all() and ell.size):
         bad = [p for p, value in zip(config.param_names, x, strict=True) if not np.isfinite(value)]
         raise _Unusable("non_finite", f"{', '.join(bad) or config.y_source} is not finite")
-    with np.errstate(over="ignore"):
-        target = Target(config.y_source, config.y_transform, config.eps).apply(y).astype(np.float32)
-    if not np.isfinite(target).all():
-        raise _Unusable("non_finite", f"{config.y_source} is not finite once transformed")
+    if config.realizations == "separate":
+        _target(y, config)
     arrays.ell = reference
     arrays.X.append(x)
-    arrays.y.append(target)
+    arrays.y.append(y)
     arrays.sims.append(name)
+
+
+def _rows(
+    arrays: _Arrays, config: BuildXYConfig
+) -> tuple[list[list[int]], list[np.ndarray], list[SkippedSim]]:
+    """Which simulations make up each row, its target, and simulations whose row has none."""
+    rows = [[i] for i in range(len(arrays.sims))]
+    if config.realizations == "mean":
+        rows = equal_groups(x.tolist() for x in arrays.X)
+    usable, targets, skipped = [], [], []
+    for row in rows:
+        try:
+            targets.append(_target(np.mean([arrays.y[i] for i in row], axis=0), config))
+            usable.append(row)
+        except _Unusable as problem:
+            skipped += [SkippedSim(arrays.sims[i], *problem.args) for i in row]
+    return usable, targets, skipped
+
+
+def _target(spectrum: np.ndarray, config: BuildXYConfig) -> np.ndarray:
+    """The transformed spectrum as float32, shape (b,)."""
+    transform = Target(config.y_source, config.y_transform, config.eps)
+    with np.errstate(over="ignore"):
+        target = transform.apply(spectrum).astype(np.float32)
+    if not np.isfinite(target).all():
+        raise _Unusable("non_finite", f"{config.y_source} is not finite once transformed")
+    return target
 
 
 def _read_numbers(group: h5py.Group, name: str) -> np.ndarray:

@@ -12,10 +12,11 @@ import h5py
 import numpy as np
 
 from ..errors import MapError
-from ..spectra import ClConfig, FlatSkyPlan, Spectrum, check_map
+from ..spectra import BandpowerPlan, Binning, ClConfig, FlatSkyPlan, Spectrum, check_map
 from .condense_h5 import ProgressCallback
 from .hdf5 import edit_h5, find_group, locked_h5, open_h5, read_scalar, require_group, reserve
 from .raw import MAX_ELEMENTS
+from .realizations import write_bins, write_covariance
 from .stamps import options_of, read_stamps, write_stamp
 
 _GROUP = "cl"
@@ -40,7 +41,13 @@ def add_cl_to_condensed_h5(
 
             /sims/<sim>/cl   ell, cl_ksz [uK^2], dl_ksz [uK^2], dcl [uK^2], shape (b,)
 
-        described in `reionemu.spectra.Spectrum`.
+        described in `reionemu.spectra.Spectrum`. The estimator "bandpower" adds
+
+            /sims/<sim>/cl   attr estimator; edges (b + 1,), modes (b,), window_ell (n,),
+                             windows (b, n)
+
+        described in `reionemu.spectra.Binning`, and /bandpower, with the covariance of simulations
+        that share their parameters; see `reionemu.simio.realizations.write_covariance`.
     config : ClConfig
     progress_callback : callable, optional
         Called with (simulations done, simulations in all) after each one.
@@ -81,6 +88,7 @@ def write_spectra(
     sims = h5[config.sims_group]
     total = len(sims)
     jobs = (_job(sims, name, config) for name in names)
+    bins: dict[Binning, h5py.Group] = {}
     for done, (name, spectrum) in enumerate(_on_all_cores(_spectrum_of, jobs), start=1):
         reserve(h5, spectrum.ell, spectrum.cl, spectrum.dl, spectrum.dcl)
         if _GROUP in sims[name]:
@@ -88,14 +96,21 @@ def write_spectra(
         group = sims[name].create_group(_GROUP)
         group["ell"], group["cl_ksz"] = spectrum.ell, spectrum.cl
         group["dl_ksz"], group["dcl"] = spectrum.dl, spectrum.dcl
+        write_bins(group, spectrum, bins)
         if progress_callback:
             progress_callback(total - len(names) + done, total)
     alike = len(names) == total or read_stamps(h5).get("spectra") == options_of(config)
+    if "bandpower" in h5:
+        del h5["bandpower"]
+    if alike and config.estimator == "bandpower":
+        write_covariance(h5, sims)
     write_stamp(h5, "spectra", options_of(config) if alike else None)
     return len(names)
 
 
-Job = tuple[str, np.ndarray, float, FlatSkyPlan]
+Plan = FlatSkyPlan | BandpowerPlan
+Job = tuple[str, np.ndarray, float, Plan]
+_PLANS: dict[str, type[Plan]] = {"flat-sky": FlatSkyPlan, "bandpower": BandpowerPlan}
 
 
 def _job(sims: h5py.Group, name: str, config: ClConfig) -> Job:
@@ -114,7 +129,7 @@ def _job(sims: h5py.Group, name: str, config: ClConfig) -> Job:
         if not tcmb > 0:
             raise MapError(f"output/Tcmb0 must be a positive temperature, not {tcmb}")
         delta_t = check_map(dataset[()], theta)
-        return name, delta_t, tcmb, FlatSkyPlan(len(delta_t), theta, config)
+        return name, delta_t, tcmb, _PLANS[config.estimator](len(delta_t), theta, config)
     except (MapError, OSError, ValueError) as error:
         raise MapError(f"sim {name!r}: {error}") from None
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import warnings
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -10,12 +12,20 @@ from typing import Any
 
 import h5py
 
-from ..errors import AlreadyExistsError, MissingFileError, NoUsableSimulationsError
+from ..errors import (
+    AlreadyExistsError,
+    MissingFileError,
+    NoUsableSimulationsError,
+    ReionemuWarning,
+)
 from . import raw
 from .hdf5 import SkippedSim, create_h5, reserve
 from .stamps import inventory, options_of, write_stamp
 
 ProgressCallback = Callable[[int, int], None]
+
+CAMPAIGN = "campaign.json"
+MAX_CAMPAIGN_BYTES = 2**28
 
 
 @dataclass(frozen=True)
@@ -90,6 +100,7 @@ def condense_sim_root(
             /sims/<sim>/params   zmean_zre, alpha_zre, kb_zre [h/Mpc], b0_zre
             /sims/<sim>/output   ksz_map [dT/T], Tcmb0 [K], theta_max_ksz [rad], pk_tt,
                                  xmval_list (mass-weighted neutral fraction), zval_list, tau
+            /campaign            campaign.json of `sim_root`, if `reionemu simulate` made it: text
     config : CondenseConfig
     sim_prefix : str
         Folders whose name starts with this are simulations.
@@ -129,6 +140,7 @@ def condense_sim_root(
         h5.attrs["source_root"] = str(sim_root.absolute())
         h5.attrs["description"] = file_description
         h5.attrs["version"] = version
+        _write_campaign(h5, sim_root / CAMPAIGN)
         sims = h5.create_group("sims")
         for done, folder in enumerate(folders, start=1):
             try:
@@ -165,6 +177,22 @@ def _count(total: int, skipped: list[SkippedSim]) -> CondenseStats:
 def condense_stamp(folders: list[Path], prefix: str, config: CondenseConfig) -> dict[str, Any]:
     """What identifies the result of condensing these folders (see `stamps`)."""
     return {"sim_prefix": prefix, "raw_inventory": inventory(folders), **options_of(config)}
+
+
+def _write_campaign(h5: h5py.File, path: Path) -> None:
+    """Copy what a campaign says of itself: with what it was simulated, and the sample variance."""
+    if not path.is_file():
+        return
+    try:
+        if path.stat().st_size > MAX_CAMPAIGN_BYTES:
+            raise ValueError("it is too large")
+        text = path.read_text(encoding="utf-8")
+        json.loads(text)
+    except (ValueError, RecursionError, OSError) as error:
+        warnings.warn(f"{path} is left out: {error}", ReionemuWarning, stacklevel=3)
+        return
+    reserve(h5, text)
+    h5["campaign"] = text
 
 
 def _write_sim(group: h5py.Group, sim: raw.RawSim) -> None:

@@ -19,6 +19,9 @@ import h5py
 ATTRIBUTE = "reionemu_stages"
 STAGES = ("condense", "spectra", "training_set")
 
+_LATER = ("estimator", "edges", "window", "pixel_window", "noise_cl", "realizations")
+"""Options that files stamped before these existed lack; stamped where not at their defaults."""
+
 
 def read_stamps(h5: h5py.File) -> dict[str, Any]:
     """The stamps of an open file by stage; none where another program wrote it."""
@@ -42,6 +45,10 @@ def options_of(config: Any) -> dict[str, Any]:
     """A configuration as a stamp holds it: what it makes of the data, not whether it may."""
     options = json.loads(json.dumps(dataclasses.asdict(config)))
     options.pop("overwrite", None)
+    defaults = {field.name: field.default for field in dataclasses.fields(config)}
+    for name in _LATER:
+        if name in options and getattr(config, name) == defaults[name]:
+            del options[name]
     return options
 
 

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import itertools
 import math
-import threading
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
@@ -19,6 +18,7 @@ import numpy as np
 
 from ..errors import MapError
 from .config import ClConfig
+from .workspace import workspace
 
 
 @dataclass(frozen=True, eq=False)
@@ -172,12 +172,9 @@ class FlatSkyPlan:
 
         The zero mode is in no bin, so the mean of the windowed map need not be removed.
         """
-        grid, work = self.grid, _workspace(self.grid.n_pixels)
+        grid, work = self.grid, workspace(self.grid.n_pixels)
         np.multiply(temperature, grid.window, out=work.windowed)
-        np.fft.rfft2(work.windowed, out=work.modes)
-        np.square(work.modes.real, out=work.power)
-        np.square(work.modes.imag, out=work.squares)
-        work.power += work.squares
+        work.transform()
         return grid.summation @ work.power.ravel()
 
     def standard_deviation(self, fine_power: np.ndarray) -> np.ndarray:
@@ -291,27 +288,6 @@ def _summation(index: np.ndarray, n_fine: int) -> Any:
     used = np.flatnonzero(flat < n_fine)
     shape = (n_fine, flat.size)
     return csr_array((weight.ravel()[used], (flat[used], used)), shape=shape)
-
-
-class _Workspace:
-    """Arrays that a transform writes to: new ones for each map would cost more than the work."""
-
-    def __init__(self, n_pixels: int) -> None:
-        self.windowed = np.empty((n_pixels, n_pixels))
-        self.modes = np.empty((n_pixels, n_pixels // 2 + 1), dtype=np.complex128)
-        self.power = np.empty(self.modes.shape)
-        self.squares = np.empty(self.modes.shape)
-
-
-_of_thread = threading.local()
-
-
-def _workspace(n_pixels: int) -> _Workspace:
-    """This thread's arrays for maps of that size."""
-    kept = getattr(_of_thread, "workspace", None)
-    if kept is None or len(kept.windowed) != n_pixels:
-        kept = _of_thread.workspace = _Workspace(n_pixels)
-    return kept
 
 
 def _fine_index(n_pixels: int, ends: Ends) -> np.ndarray:

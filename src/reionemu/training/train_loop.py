@@ -13,9 +13,9 @@ import torch
 from torch import nn
 
 from ..config import require_choice, require_finite, require_int
+from ..devices import require_available, resolve_device
 from ..errors import ConfigError, DatasetError, NonFiniteLossError
 from ..models.mc_dropout_emulator import mc_draws
-from .device import require_available, resolve_device
 from .flat import small_model_settings, zero_gradients
 from .resuming import NOTHING, Recorder, Stateful, capture, restore
 

@@ -17,9 +17,9 @@ import torch
 from torch import nn
 
 from ..data.dataloaders import DataLoaderConfig, loaders_for
+from ..devices import resolve_device
 from ..errors import ConfigError
 from ..training.builders import build_four_param_model, build_mc_dropout_model, build_optimizer
-from ..training.device import resolve_device
 from ..training.metrics import mean_relative_error, rmse
 from ..training.train_loop import FitConfig, run_epochs
 

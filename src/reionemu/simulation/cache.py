@@ -1,0 +1,215 @@
+"""The cache on disk of what simulations share.
+
+    CACHE/simulations/<key>/    modes.npy  samples.npy  momentum.npy
+                                contents.json   what they were made of; size and SHA-256 of each
+
+The key is a hash of everything the arrays depend on. A folder is built aside and moved into place,
+so it is whole or not there; if its bytes are not those that were written, it is made again.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import os
+import shutil
+from collections.abc import Iterator
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ..errors import ReionemuError
+from ..files import require_space, sync_directory, sync_file, temporary_name, write_bytes
+from .config import SimulationConfig, n_planes
+from .fourier import for_each, usable_cores
+from .shared import NAMES, Progress, Shared, compute, nodes, shapes
+
+FORMAT = 1
+"""Raised whenever the same configuration would give other arrays."""
+
+_CONTENTS = "contents.json"
+
+
+class DamagedCacheError(ReionemuError):
+    """Something in the cache is not as it was written; it is not shown to users, but made again."""
+
+
+def default_cache() -> Path:
+    """$REIONEMU_CACHE, or `reionemu` in $XDG_CACHE_HOME or ~/.cache."""
+    if own := os.environ.get("REIONEMU_CACHE"):
+        return Path(own).expanduser()
+    base = os.environ.get("XDG_CACHE_HOME") or "~/.cache"
+    return Path(base).expanduser() / "reionemu"
+
+
+def depends_on(config: SimulationConfig, seed: int, axis: int) -> dict[str, Any]:
+    """Everything the shared arrays depend on, ready for JSON."""
+    return {
+        "format": FORMAT,
+        "box": float(config.box),
+        "n_cells": config.n_cells,
+        "cosmology": asdict(config.cosmology),
+        "z_min": float(config.z_min),
+        "z_max": float(config.z_max),
+        "geometry": config.geometry,
+        "deposit": config.deposit,
+        "nodes": list(nodes(config)),
+        "seed": seed,
+        "axis": axis,
+    }
+
+
+def folder_of(cache: Path, config: SimulationConfig, seed: int, axis: int) -> Path:
+    """Where the cache keeps what those simulations share."""
+    text = json.dumps(depends_on(config, seed, axis), sort_keys=True)
+    key = hashlib.sha256(text.encode()).hexdigest()[:24]
+    return Path(cache).expanduser() / "simulations" / key
+
+
+def cache_bytes(config: SimulationConfig) -> int:
+    """Room on disk that one realization, seen along one axis, takes."""
+    kinds = shapes(config, n_planes(config)).values()
+    return sum(int(np.prod(shape)) * np.dtype(kind).itemsize for shape, kind in kinds)
+
+
+def load_or_compute(
+    cache: Path,
+    config: SimulationConfig,
+    seed: int,
+    axis: int,
+    *,
+    check: bool = True,
+    device: Any = "cpu",
+    threads: int = 1,
+    progress: Progress | None = None,
+) -> Shared:
+    """Map the shared arrays from the cache, making them first if they are not there.
+
+    Parameters
+    ----------
+    cache : Path
+    config, seed, axis
+        As for `shared.compute`.
+    check : bool
+        Compare the SHA-256 of every file; otherwise only its size. A process whose parent has
+        checked need not do so again.
+
+    Raises
+    ------
+    NotEnoughSpaceError
+        If the disk has no room for them.
+    """
+    folder = folder_of(cache, config, seed, axis)
+    with contextlib.suppress(DamagedCacheError):
+        return _load(folder, config, check)
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with _one_at_a_time(folder):
+        with contextlib.suppress(DamagedCacheError):  # another process may have made it meanwhile
+            return _load(folder, config, check)
+        require_space(folder.parent, cache_bytes(config), "initial conditions")
+        _build(folder, config, seed, axis, device, threads, progress)
+    return _load(folder, config, check=False)
+
+
+@contextlib.contextmanager
+def _one_at_a_time(folder: Path) -> Iterator[None]:
+    """Wait until no other process builds this folder, where the file system has locks."""
+    import filelock
+
+    lock = filelock.FileLock(folder.with_name(f".{folder.name}.lock"))
+    with contextlib.suppress(NotImplementedError):
+        lock.acquire()
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+def _load(folder: Path, config: SimulationConfig, check: bool) -> Shared:
+    """The arrays in a folder, mapped: changes to them stay in memory.
+
+    Raises
+    ------
+    DamagedCacheError
+        If anything is missing or is not as it was written.
+    """
+    try:
+        contents = json.loads((folder / _CONTENTS).read_text())
+        for name, (size, digest) in contents["files"].items():
+            path = folder / name
+            if path.stat().st_size != size or (check and _sha256(path) != digest):
+                raise DamagedCacheError(f"{path} is not as it was written")
+        arrays = Shared(**{name: np.load(folder / f"{name}.npy", mmap_mode="c") for name in NAMES})
+        for name, (shape, kind) in shapes(config, n_planes(config)).items():
+            array = getattr(arrays, name)
+            if array.shape != shape or array.dtype != kind:
+                raise DamagedCacheError(f"{name} in {folder} has the shape {array.shape}")
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise DamagedCacheError(f"{folder}: {error}") from None
+    return arrays
+
+
+def _build(
+    folder: Path,
+    config: SimulationConfig,
+    seed: int,
+    axis: int,
+    device: Any,
+    threads: int,
+    progress: Progress | None,
+) -> None:
+    """Compute the arrays in a folder aside and put it in place of whatever is there."""
+    for abandoned in folder.parent.glob(f".{folder.name}.*.tmp"):
+        shutil.rmtree(abandoned, ignore_errors=True)  # we hold the lock: nobody else is building
+    aside = temporary_name(folder)
+    aside.mkdir()
+    try:
+        compute(
+            config,
+            seed,
+            axis,
+            allocate=lambda name, shape, kind: _mapped(aside / f"{name}.npy", shape, kind),
+            device=device,
+            threads=threads,
+            progress=progress,
+        )
+        paths = [aside / f"{name}.npy" for name in NAMES]
+        files: dict[str, tuple[int, str]] = {}
+
+        def seal(path: Path) -> None:
+            sync_file(path)
+            files[path.name] = (path.stat().st_size, _sha256(path))
+
+        for_each(seal, paths, min(len(paths), usable_cores()))
+        contents = {"depends_on": depends_on(config, seed, axis), "files": files}
+        write_bytes(aside / _CONTENTS, json.dumps(contents, indent=1, sort_keys=True).encode())
+        if folder.exists():
+            shutil.rmtree(folder)
+        os.rename(aside, folder)
+        sync_directory(folder.parent)
+    except BaseException:
+        shutil.rmtree(aside, ignore_errors=True)
+        raise
+
+
+def _mapped(path: Path, shape: tuple[int, ...], kind: Any) -> np.ndarray:
+    """A new array in a file whose blocks are claimed: on a full disk a map would kill the process.
+
+    Raises OSError if they cannot be.
+    """
+    array = np.lib.format.open_memmap(path, mode="w+", dtype=kind, shape=shape)
+    if hasattr(os, "posix_fallocate"):
+        with open(path, "r+b") as file:
+            os.posix_fallocate(file.fileno(), 0, path.stat().st_size)
+    return array
+
+
+def _sha256(path: Path) -> str:
+    digest = hashlib.sha256()
+    with open(path, "rb") as file:
+        while block := file.read(2**22):
+            digest.update(block)
+    return digest.hexdigest()

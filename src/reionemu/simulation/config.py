@@ -1,0 +1,158 @@
+"""What a simulation is made with: box, cells, cosmology, light cone, realizations; and presets."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import asdict, dataclass, field, replace
+from typing import Any
+
+from ..config import nearest, require_choice, require_finite, require_int
+from ..errors import ConfigError
+from .cosmology import Cosmology
+
+GEOMETRIES = ("rays", "parallel")
+DEPOSITS = ("tsc", "cic")
+AXES = (0, 1, 2)
+
+
+@dataclass(frozen=True)
+class OwnSeeds:
+    """Initial conditions of its own for each row of a design, as the published suite has them.
+
+    Parameters
+    ----------
+    base : int
+        Row i gets the seed drawn from (base, i): `seed_of`.
+    """
+
+    base: int = 0
+
+    def __post_init__(self) -> None:
+        require_int("OwnSeeds", "base", self.base, minimum=0)
+
+    def seed_of(self, row: int) -> int:
+        """Seed of row `row` of a design, a whole number below 2^63."""
+        import numpy as np
+
+        return int(np.random.SeedSequence([self.base, row]).generate_state(1, np.uint64)[0] >> 1)
+
+
+@dataclass(frozen=True)
+class SimulationConfig:
+    """Everything a simulation depends on, but the four parameters of the reionization model.
+
+    Parameters
+    ----------
+    box : float
+        Side of the periodic box [Mpc/h].
+    n_cells : int
+        Cells, particles and map pixels along a side; even.
+    cosmology : Cosmology
+    z_min, z_max : float
+        Ends of the light cone.
+    geometry : {"rays", "parallel"}
+        "rays" diverge from the observer, so that the map subtends box / chi(z_max), as the
+        published maps do; "parallel" are parallel to the line of sight (plane-parallel), and a map
+        is periodic then.
+    realizations : tuple of int, or OwnSeeds
+        Seeds of the initial conditions: every row of a design is simulated once for each. With
+        `OwnSeeds`, each row has one of its own.
+    axes : tuple of int
+        Axes of the box that serve as line of sight (0, 1, 2), each giving a map.
+    zmean_range : (float, float)
+        The range of zmean_zre that is prepared for.
+    deposit : {"tsc", "cic"}
+        How particles are shared among cells: triangular-shaped cloud, or cloud in cell.
+    helium : {"double", "single"}
+        "single": helium loses one electron together with hydrogen and keeps the other; "double":
+        it loses the other one at z = 3, at once, as in the published optical depths. This enters
+        the optical depth alone.
+    """
+
+    box: float = 500.0
+    n_cells: int = 256
+    cosmology: Cosmology = field(default_factory=Cosmology)
+    z_min: float = 6.0
+    z_max: float = 15.0
+    geometry: str = "rays"
+    realizations: tuple[int, ...] | OwnSeeds = (0,)
+    axes: tuple[int, ...] = (0,)
+    zmean_range: tuple[float, float] = (7.0, 9.0)
+    deposit: str = "tsc"
+    helium: str = "double"
+
+    def __post_init__(self) -> None:
+        name = type(self).__name__
+        require_finite(name, "box", self.box, minimum=0, exclusive=True)
+        require_int(name, "n_cells", self.n_cells, minimum=16)
+        if self.n_cells % 2:
+            raise ConfigError(f"{name}.n_cells must be even, got {self.n_cells}")
+        require_finite(name, "z_min", self.z_min, minimum=0, exclusive=True)
+        require_finite(name, "z_max", self.z_max, minimum=self.z_min, exclusive=True)
+        require_choice(name, "geometry", self.geometry, GEOMETRIES)
+        require_choice(name, "deposit", self.deposit, DEPOSITS)
+        require_choice(name, "helium", self.helium, ("single", "double"))
+        _require_distinct(name, "axes", self.axes)
+        if not set(self.axes) <= set(AXES):
+            raise ConfigError(f"{name}.axes must be among 0, 1, 2, got {self.axes}")
+        if not isinstance(self.realizations, OwnSeeds):
+            _require_distinct(name, "realizations", self.realizations)
+        low, high = self.zmean_range
+        require_finite(name, "zmean_range[0]", low, minimum=0, exclusive=True)
+        require_finite(name, "zmean_range[1]", high, minimum=low)
+
+    @property
+    def cell(self) -> float:
+        """Side of a cell [Mpc/h]."""
+        return self.box / self.n_cells
+
+    @property
+    def theta_max(self) -> float:
+        """Side of the map [rad]: the angle that the box subtends at z_max."""
+        return self.box / float(self.cosmology.comoving_distance(self.z_max))
+
+    def with_changes(self, **changes: Any) -> SimulationConfig:
+        """A copy with some fields changed."""
+        return replace(self, **changes)
+
+    def to_dict(self) -> dict[str, Any]:
+        """The fields, nested, ready for JSON."""
+        return asdict(self)
+
+
+def _require_distinct(owner: str, name: str, values: Any) -> None:
+    if not isinstance(values, tuple) or not values or len(set(values)) < len(values):
+        raise ConfigError(f"{owner}.{name} must be a tuple of different numbers, got {values!r}")
+    for value in values:
+        require_int(owner, name, value, minimum=0)
+
+
+PRESETS: dict[str, SimulationConfig] = {
+    "demo": SimulationConfig(box=500.0, n_cells=128),
+    "laptop": SimulationConfig(box=500.0, n_cells=256),
+    "medium": SimulationConfig(box=750.0, n_cells=384),
+    "large": SimulationConfig(box=1000.0, n_cells=512),
+    "reference": SimulationConfig(box=2000.0, n_cells=1024),
+}
+"""Named configurations, from seconds to the published box and cells."""
+
+
+def preset(name: str, **changes: Any) -> SimulationConfig:
+    """A named configuration, with some fields changed.
+
+    Raises
+    ------
+    ConfigError
+        If there is no preset of that name; the nearest one is named.
+    """
+    if name not in PRESETS:
+        raise ConfigError(
+            f"there is no preset {name!r}{nearest(name, PRESETS)}; presets: {', '.join(PRESETS)}"
+        )
+    return PRESETS[name].with_changes(**changes)
+
+
+def n_planes(config: SimulationConfig) -> int:
+    """Planes of cells along the light cone."""
+    near, far = config.cosmology.comoving_distance([config.z_min, config.z_max])
+    return math.ceil((far - near) / config.cell)
