@@ -16,6 +16,10 @@ _MODULES = {
         "Catalogue catalogue"
     ),
     ".data": "DataLoaderConfig Normalizer load_training_arrays make_dataloaders",
+    ".design": (
+        "Design ParameterSpace augment_design latin_hypercube one_at_a_time read_design sobol "
+        "write_design"
+    ),
     ".errors": "OutOfRangeError ReionemuError ReionemuWarning",
     ".models": (
         "Emulator FourParamEmulator MCDropoutEmulator Prediction enable_dropout_only predict_mc"
@@ -24,7 +28,10 @@ _MODULES = {
         "BuildStats BuildXYConfig CondenseConfig CondenseStats add_cl_to_condensed_h5 "
         "build_and_write_training build_training_arrays condense_sim_root"
     ),
-    ".spectra": "ClConfig",
+    ".simulation": (
+        "Cosmology OwnSeeds Simulation SimulationConfig Simulations Simulator run_campaign"
+    ),
+    ".spectra": "Bandpowers ClConfig bandpower bandpower_covariance cross_bandpower",
     ".training": (
         "FitConfig KFoldConfig build_four_param_model build_mc_dropout_model build_optimizer "
         "evaluate evaluate_mc_metrics evaluate_metrics fit kfold_cross_validate "

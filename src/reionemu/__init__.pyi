@@ -7,6 +7,9 @@ from . import (
     data as data,
 )
 from . import (
+    design as design,
+)
+from . import (
     errors as errors,
 )
 from . import (
@@ -14,6 +17,9 @@ from . import (
 )
 from . import (
     simio as simio,
+)
+from . import (
+    simulation as simulation,
 )
 from . import (
     spectra as spectra,
@@ -78,6 +84,14 @@ from .data.dataloaders import (
     make_dataloaders as make_dataloaders,
 )
 from .data.normalization import Normalizer as Normalizer
+from .design import Design as Design
+from .design import ParameterSpace as ParameterSpace
+from .design import augment_design as augment_design
+from .design import latin_hypercube as latin_hypercube
+from .design import one_at_a_time as one_at_a_time
+from .design import read_design as read_design
+from .design import sobol as sobol
+from .design import write_design as write_design
 from .errors import (
     OutOfRangeError as OutOfRangeError,
 )
@@ -121,6 +135,17 @@ from .simio.condense_h5 import (
 from .simio.condense_h5 import (
     condense_sim_root as condense_sim_root,
 )
+from .simulation.campaign import run_campaign as run_campaign
+from .simulation.config import OwnSeeds as OwnSeeds
+from .simulation.config import SimulationConfig as SimulationConfig
+from .simulation.cosmology import Cosmology as Cosmology
+from .simulation.result import Simulation as Simulation
+from .simulation.simulator import Simulations as Simulations
+from .simulation.simulator import Simulator as Simulator
+from .spectra import Bandpowers as Bandpowers
+from .spectra import bandpower as bandpower
+from .spectra import bandpower_covariance as bandpower_covariance
+from .spectra import cross_bandpower as cross_bandpower
 from .spectra.config import ClConfig as ClConfig
 from .training.builders import (
     build_four_param_model as build_four_param_model,

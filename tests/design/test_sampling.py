@@ -113,12 +113,25 @@ def test_scrambled_points_are_uniform_over_seeds():
     assert abs(np.corrcoef(points.T)[0, 1]) < 4 / np.sqrt(400)
 
 
+def test_scrambles_are_more_than_shifts():
+    """The first two points differ by 1/2; flipping digits, the same ones in all, keeps that."""
+    gaps = [abs(np.diff(sobol(cube(2), 2, seed).rows, axis=0)) for seed in range(400)]
+    assert np.min(gaps) < 0.1
+    assert np.max(gaps) > 0.9
+
+
 def test_sobol_points_are_as_even_as_those_of_scipy():
     from scipy.stats import qmc
 
     theirs = [qmc.discrepancy(qmc.Sobol(4, rng=s).random_base2(8)) for s in range(8)]
     ours = [sobol(PUBLISHED_SPACE, 256, s).discrepancy() for s in range(8)]
     assert np.mean(ours) == pytest.approx(np.mean(theirs), rel=0.1)
+
+
+def test_sobol_points_of_a_seed_are_known():
+    """Odd multiples of 2^-31, whatever the version of SciPy."""
+    rows = sobol(cube(2), 2, 1).rows * 2**31
+    assert rows.tolist() == [[1016164991, 1099128569], [1748264575, 1066409203]]
 
 
 def test_more_sobol_points_go_on_where_fewer_ended():

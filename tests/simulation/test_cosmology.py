@@ -34,6 +34,9 @@ def radiation(cosmology: Cosmology) -> float:
     return photons * (1 + 7 / 8 * (4 / 11) ** (4 / 3) * cosmology.n_eff)
 
 
+PLAIN_LAMBDA = 1 - PLAIN.omega_m - radiation(PLAIN)
+
+
 def expansion(cosmology: Cosmology, z: float) -> float:
     """H(z)/H0 from the Friedmann equation."""
     matter, light = cosmology.omega_m * (1 + z) ** 3, radiation(cosmology)
@@ -77,9 +80,6 @@ class TestDistances:
     def test_no_redshift_beyond_the_table(self, distance):
         with pytest.raises(ConfigError, match=r"from 0 to .* Mpc/h \(z = 1100\)"):
             PLAIN.redshift_at_distance(distance)
-
-
-PLAIN_LAMBDA = 1 - PLAIN.omega_m - radiation(PLAIN)
 
 
 class TestGrowth:
@@ -134,7 +134,7 @@ class TestGrowth:
         one = np.diff(np.log(other.growth_factor(1 / a - 1))) / np.diff(np.log(a))
         two = np.diff(np.log(-other.growth_factor_2(1 / a - 1))) / np.diff(np.log(a))
         assert other.growth_rate(z) == pytest.approx(one[0], rel=1e-6)
-        # f2 = 2 Om^(6/11) is a fit: (Bouchet et al. 1995) good to 2% over this range.
+        # f2 = 2 Om^(6/11) and D2 are separate fits (Bouchet et al. 1995).
         assert other.growth_rate_2(z) == pytest.approx(two[0], rel=0.02)
 
     def test_growth_follows_camb_but_for_radiation(self):
@@ -176,9 +176,9 @@ class TestPower:
             power = PLAIN.linear_power(k * np.array([1.0, 1.001]))
             return np.diff(np.log(power))[0] / np.log(1.001)
 
-        assert slope(1e-6) == pytest.approx(PLAIN.n_s, abs=2e-3)  # primordial
-        assert slope(1e-6) == pytest.approx(slope(1.1e-5), abs=2e-3)
-        assert slope(40.0) == pytest.approx(slope(19.9), abs=2e-3)
+        assert slope(1e-6) == pytest.approx(PLAIN.n_s, abs=3e-3)  # primordial
+        assert slope(1.9e-4) == pytest.approx(slope(2.1e-4), abs=1e-3)
+        assert slope(20.1) == pytest.approx(slope(19.9), abs=1e-3)
         assert -3 < slope(40.0) < -2.7
 
     def test_power_of_another_normalization_of_camb(self):

@@ -22,6 +22,8 @@ from reionemu.spectra import (
 THETA = 0.0711
 L_MIN = 2 * np.pi / THETA
 PUBLISHED = (1024, 0.2843331859916941)
+LOWEST = tuple(L_MIN * np.array([0.9, 1.1, 2, 3.5, 6, 8]))
+"""Edges of bins from the fundamental mode up: only the lowest see whether the mean is gone."""
 
 
 def options(**given: object) -> ClConfig:
@@ -208,7 +210,7 @@ def test_the_drop_in_estimator_does_not_give_a_flat_spectrum_back() -> None:
 
 @pytest.mark.parametrize("name", ["falling", "rising"])
 def test_errors_of_a_periodic_map_are_its_scatter(name: str) -> None:
-    trials, rng = 3000, np.random.default_rng(2)
+    trials, rng = 2500, np.random.default_rng(2)
     plan = BandpowerPlan(48, THETA, options(window="none", nbins=3))
     found = [plan.spectrum(gaussian_map(rng, 48, THETA, SKIES[name])) for _ in range(trials)]
     stated = np.sqrt(np.mean([s.ddl**2 for s in found], axis=0))
@@ -224,11 +226,11 @@ def test_errors_of_a_periodic_map_are_its_scatter(name: str) -> None:
 @pytest.mark.parametrize("window", ["hann", "none"])
 def test_cross_spectra_and_their_errors(window: str) -> None:
     """Two maps of correlation 0.4, and one of them twice as loud: D_12 = 0.8."""
-    trials, rng = 3000, np.random.default_rng(3)
-    plan = BandpowerPlan(48, THETA, options(window=window, nbins=3))
+    trials, rng = 2500, np.random.default_rng(3)
+    plan = BandpowerPlan(32, THETA, options(window=window, nbins=2, ell_cut=400.0))
     found = []
     for _ in range(trials):
-        first, other = gaussian_map(rng, 48, THETA), gaussian_map(rng, 48, THETA)
+        first, other = gaussian_map(rng, 32, THETA), gaussian_map(rng, 32, THETA)
         found.append(plan.cross(first, 2 * (0.4 * first + np.sqrt(1 - 0.16) * other)))
     dl = np.array([s.dl for s in found])
     scatter = dl.std(axis=0, ddof=1)
@@ -301,7 +303,7 @@ def test_matches_the_definition(n: int, window: str) -> None:
     w = hann(n) if window == "hann" else np.ones((n, n))
     masked = w * (temperature - np.sum(w * temperature) / w.sum())
     power = np.abs(np.fft.fft2(masked) * (THETA / n) ** 2) ** 2 / THETA**2 / np.mean(w**2)
-    config = options(window=window, ell_cut=0, nbins=3)
+    config = options(window=window, edges=LOWEST)
     plan = BandpowerPlan(n, THETA, config)
     found = bandpower(temperature, THETA, config)
     expected = mean_in_bins(power * to_dl(multipoles(n)), found.binning.edges) / plan.response
@@ -320,7 +322,7 @@ def test_default_bins_are_those_that_the_drop_in_estimator_states() -> None:
 @pytest.mark.parametrize("window", ["hann", "none"])
 def test_an_offset_changes_nothing(window: str) -> None:
     """The weighted mean goes before the window, so that nothing of it leaks into the first bin."""
-    config = options(window=window, ell_cut=0)
+    config = options(window=window, edges=LOWEST)
     one, other = (bandpower(some_map(64) + c, THETA, config) for c in (0.0, 1e6))
     np.testing.assert_allclose(other.dl, one.dl, rtol=1e-6)
 

@@ -8,11 +8,14 @@ import typer
 
 from . import (
     artifact,
+    cache,
     condense,
     crossval,
     example,
     predict,
     run,
+    sample,
+    simulate,
     spectra,
     train,
     training_set,
@@ -28,6 +31,8 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 app.command("run")(run.run)
+app.command("sample")(sample.sample)
+app.command("simulate")(simulate.simulate)
 app.command("condense")(condense.condense)
 app.command("spectra")(spectra.spectra)
 app.command("training-set")(training_set.training_set)
@@ -36,6 +41,7 @@ app.command("crossval")(crossval.crossval)
 app.command("tune")(tune.tune)
 app.command("predict")(predict.predict)
 app.add_typer(artifact.app, name="artifact")
+app.command("cache")(cache.cache)
 app.command("example")(example.example)
 
 

@@ -90,8 +90,11 @@ def _empty_strata(column: np.ndarray, m: int, rng: np.random.Generator) -> np.nd
     quantiles = (np.arange(total) + 0.5) / total
 
     def unevenness(choice: np.ndarray) -> float:
-        """The L2 discrepancy in one dimension, squared and up to a constant."""
+        """The L2 discrepancy in one dimension, squared and up to a constant.
+
+        To 9 digits, so that ties are ties on every machine; the first choice then wins.
+        """
         united = np.sort(np.concatenate([column, (choice + 0.5) / total]))
-        return float(((united - quantiles) ** 2).sum())
+        return float(f"{((united - quantiles) ** 2).sum():.9g}")
 
     return min(choices, key=unevenness)

@@ -15,7 +15,7 @@ import json
 import os
 import shutil
 from collections.abc import Iterator
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -115,15 +115,23 @@ def load_or_compute(
 
 
 @contextlib.contextmanager
-def _one_at_a_time(folder: Path) -> Iterator[None]:
-    """Wait until no other process builds this folder, where the file system has locks."""
+def _one_at_a_time(folder: Path, wait: bool = True) -> Iterator[bool]:
+    """Whether no other process builds this folder, after waiting for it if need be.
+
+    On a file system without locks that is not known, and taken to be so.
+    """
     import filelock
 
     lock = filelock.FileLock(folder.with_name(f".{folder.name}.lock"))
-    with contextlib.suppress(NotImplementedError):
-        lock.acquire()
+    mine = True
     try:
-        yield
+        lock.acquire(blocking=wait)
+    except filelock.Timeout:
+        mine = False
+    except NotImplementedError:
+        pass
+    try:
+        yield mine
     finally:
         lock.release()
 
@@ -213,3 +221,49 @@ def _sha256(path: Path) -> str:
         while block := file.read(2**22):
             digest.update(block)
     return digest.hexdigest()
+
+
+@dataclass(frozen=True)
+class CacheEntry:
+    """Something in the cache.
+
+    Attributes
+    ----------
+    path : Path
+    size_bytes : int
+    made_of : dict
+        See `depends_on`; empty if that cannot be read.
+    """
+
+    path: Path
+    size_bytes: int
+    made_of: dict[str, Any]
+
+
+def entries(cache: Path) -> list[CacheEntry]:
+    """What is in a cache, the largest first; unfinished work of processes that died included."""
+    found = []
+    for path in Path(cache).expanduser().glob("simulations/*"):
+        if path.is_dir():
+            made_of = {}
+            with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
+                made_of = dict(json.loads((path / _CONTENTS).read_text())["depends_on"])
+            size = sum(file.stat().st_size for file in path.iterdir())
+            found.append(CacheEntry(path, size, made_of))
+    return sorted(found, key=lambda entry: -entry.size_bytes)
+
+
+def clear(cache: Path) -> int:
+    """Remove everything from a cache, and return how many bytes that were.
+
+    What another process is just making is left alone. A process that simulates from a file keeps
+    it, where the system lets go of files only when nobody reads them any more.
+    """
+    freed = 0
+    for entry in entries(cache):
+        key = entry.path.name.removeprefix(".").split(".")[0]
+        with _one_at_a_time(entry.path.with_name(key), wait=False) as mine:
+            if mine:
+                shutil.rmtree(entry.path, ignore_errors=True)
+                freed += entry.size_bytes
+    return freed

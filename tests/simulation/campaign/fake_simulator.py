@@ -22,9 +22,11 @@ from reionemu.simulation.config import SimulationConfig
 from reionemu.simulation.result import PUBLISHED_REDSHIFTS, Simulation
 
 
-def memory_estimate(config):
+def memory_estimate(config, threads):
     size = int(os.environ.get("FAKE_MEMORY", 10**6))
-    return SimpleNamespace(shared_bytes=2 * size, run_bytes=size, cache_bytes=1000)
+    return SimpleNamespace(
+        shared_bytes=2 * size, run_bytes=size, mapped_bytes=size // 4, cache_bytes=1000
+    )
 
 
 def open_realization(config, seed, axis, *, cache, device, threads, progress):

@@ -12,6 +12,7 @@ from ...errors import ConfigError
 from ...files import human_size
 from .plan import Task
 from .processes import PAUSE_S, TRIES
+from .resources import Needs
 from .work import BUSY, FAILED, Answer, Settings, Worker
 
 _WAITING_PER_CORE = 2
@@ -21,7 +22,7 @@ _worker: tuple[Settings, Worker] | None = None
 
 
 def run_on_ray(
-    address: str, settings: Settings, tasks: Sequence[Task], memory: int
+    address: str, settings: Settings, tasks: Sequence[Task], needs: Needs
 ) -> Generator[tuple[Task, Answer], None, None]:
     """Do tasks on a cluster, yielding each with its answer as it is done.
 
@@ -32,8 +33,8 @@ def run_on_ray(
         has made already is used instead.
     settings : Settings
     tasks : sequence of Task
-    memory : int
-        Bytes that a task may take.
+    needs : Needs
+        Ray starts as many tasks on a machine as its cores and memory allow.
 
     Raises
     ------
@@ -45,9 +46,10 @@ def run_on_ray(
     if started:
         _connect(ray, address)
     try:
-        _require_memory(ray, memory)
+        _require_memory(ray, needs.memory(1))
         gpus = 0 if settings.device == "cpu" else 1
-        remote = ray.remote(num_cpus=1, num_gpus=gpus, memory=memory, max_retries=TRIES)(_do)
+        options = {"num_cpus": 1, "num_gpus": gpus, "memory": needs.worker, "max_retries": TRIES}
+        remote = ray.remote(**options)(_do)
         shared = ray.put(settings)
         yield from _fed(ray, lambda task: remote.remote(shared, task), tasks)
     finally:

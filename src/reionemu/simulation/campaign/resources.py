@@ -25,7 +25,9 @@ class Needs:
     preparing : int
         Memory, while what a realization shares is computed; one process at a time does that.
     worker : int
-        Memory of a process that simulates; and prepares, if each row has its own realization.
+        Memory of a process that simulates; and prepares, where each row has its own realization.
+    mapped : int
+        The part of that which processes share: files in the cache.
     cache : int
         Disk, for each realization and line of sight that rows share.
     simulation : int
@@ -34,23 +36,26 @@ class Needs:
 
     preparing: int
     worker: int
+    mapped: int
     cache: int
     simulation: int
 
     def memory(self, workers: int) -> int:
         """Memory that so many processes may take together."""
-        return max(self.preparing, self.worker) + (workers - 1) * self.worker
+        return max(self.preparing, self.worker) + (workers - 1) * (self.worker - self.mapped)
 
 
 def needs_of(plan: Plan, simulator: str) -> Needs:
     """What a plan takes, by the `memory_estimate` of the module `simulator`."""
-    estimate = importlib.import_module(simulator).memory_estimate(plan.config)
+    threads = usable_cores() if plan.realizations else 1
+    estimate = importlib.import_module(simulator).memory_estimate(plan.config, threads)
     pixels = plan.config.n_cells
-    preparing, running = int(estimate.shared_bytes), int(estimate.run_bytes)
+    preparing, running = estimate.shared_bytes, estimate.run_bytes
     return Needs(
         preparing=preparing,
         worker=running if plan.realizations else max(preparing, running),
-        cache=int(estimate.cache_bytes),
+        mapped=estimate.mapped_bytes if plan.realizations else 0,
+        cache=estimate.cache_bytes,
         simulation=4 * pixels**2 + _BYTES_PER_WAVENUMBER * pixels + _SMALL_FILES_BYTES,
     )
 
@@ -70,7 +75,7 @@ def choose_workers(
     available = available_memory()
     if wanted is None:
         most = usable_cores() if device == "cpu" else 1
-        room = (available - needs.memory(1)) // max(needs.worker, 1) + 1
+        room = (available - needs.memory(1)) // max(needs.worker - needs.mapped, 1) + 1
         wanted = max(1, min(most, room))
     else:
         require_int("run_campaign", "workers", wanted, minimum=1)
@@ -80,7 +85,7 @@ def choose_workers(
             f"not enough memory: {workers} process{'es' if workers > 1 else ''} may take "
             f"{human_size(needs.memory(workers))}, of which {human_size(needs.preparing)} while "
             f"preparing, and {human_size(available)} can be had. "
-            f"Take {'fewer workers or ' if workers > 1 else ''}a smaller box of cells, or force it"
+            f"Take {'fewer workers or ' if workers > 1 else ''}a preset with fewer cells, or force it"
         )
     return workers
 

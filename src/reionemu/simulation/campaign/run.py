@@ -24,7 +24,7 @@ from .records import missing_tasks, write_manifest
 from .resources import cache_folder, choose_workers, needs_of, require_disk
 from .work import FAILED, MADE, WORKPLACE, Answer, Progress, Settings
 
-SIMULATOR = "reionemu.simulation.simulator"
+SIMULATOR = "reionemu.simulation"
 """Module with `open_realization` and `memory_estimate`."""
 
 
@@ -192,7 +192,7 @@ def _answers(
     if job.ray:
         from .on_ray import run_on_ray
 
-        return run_on_ray(job.ray, settings, tasks, needs.memory(1))
+        return run_on_ray(job.ray, settings, tasks, needs)
     workers = choose_workers(
         job.workers, needs, len(tasks), device=settings.device, force=job.force
     )
