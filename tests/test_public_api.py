@@ -84,15 +84,17 @@ PACKAGES = (
     "reionemu",
     "reionemu.artifact",
     "reionemu.data",
+    "reionemu.design",
     "reionemu.models",
     "reionemu.models.experimental",
     "reionemu.simio",
+    "reionemu.simulation",
     "reionemu.spectra",
     "reionemu.training",
     "reionemu.tuning",
 )
 
-HEAVY = ("torch", "h5py", "ray", "matplotlib", "rich", "scipy", "pydantic")
+HEAVY = ("torch", "h5py", "ray", "matplotlib", "rich", "scipy", "pydantic", "astropy", "camb")
 
 # Functions as a user may call them.
 SIGNATURES = """

@@ -6,6 +6,7 @@ import builtins
 import subprocess
 import sys
 from dataclasses import replace
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -162,9 +163,8 @@ class TestPower:
             return k**3 * PLAIN.linear_power(k) * window**2 / (2 * np.pi**2)
 
         edges = np.log([1e-4, 0.1, 0.5, 1, 2, 4, 8, 16])
-        pairs = zip(edges[:-1], edges[1:], strict=True)
-        variance = sum(quad(contribution, a, b, limit=200, epsrel=1e-7)[0] for a, b in pairs)
-        assert np.sqrt(variance) == pytest.approx(PLAIN.sigma8, rel=1e-4)
+        pieces = [quad(contribution, a, b, limit=200, epsrel=1e-7)[0] for a, b in pairwise(edges)]
+        assert np.sqrt(sum(pieces)) == pytest.approx(PLAIN.sigma8, rel=1e-4)
 
     def test_power_scales_with_sigma_8(self):
         k = np.array([1e-3, 0.1, 10.0])
@@ -179,7 +179,7 @@ class TestPower:
         assert slope(1e-6) == pytest.approx(PLAIN.n_s, abs=3e-3)  # primordial
         assert slope(1.9e-4) == pytest.approx(slope(2.1e-4), abs=1e-3)
         assert slope(20.1) == pytest.approx(slope(19.9), abs=1e-3)
-        assert -3 < slope(40.0) < -2.7
+        assert -3 < slope(40.0) < -2.5  # k^-3 times a logarithm squared
 
     def test_power_of_another_normalization_of_camb(self):
         """A_s instead of sigma_8, and CAMB's own interpolator instead of ours."""

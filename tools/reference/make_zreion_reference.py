@@ -14,7 +14,7 @@ What the package does, to 1e-14 in double precision:
 
     z_re = zmean + (1 + zmean) IFFT[ delta_k b0 (1 + k/kb)^-alpha W(k R) / W_cic ]
 
-with `numpy.fft`'s conventions, k = 2 pi f in h/Mpc, W(x) = 3 (sin x - x cos x)/x^3 with R = 1 Mpc/h,
+with `numpy.fft`'s conventions, k = 2 pi f in h/Mpc, W(x) = 3 (sin x - x cos x)/x^3, R = 1 Mpc/h,
 W_cic = prod_i sinc^2(k_i cell/2) whatever the density was deposited with, and b0 at k = 0. Its
 `apply_zreion_fast` ignores the b0 it is given and takes 0.59312; `apply_zreion` is used here.
 """

@@ -155,7 +155,11 @@ def _given(items: list[str]) -> dict[str, Any]:
 
 
 def _read_points(path: Path, names: tuple[str, ...]) -> dict[str, Any]:
-    """Columns by name of a text file whose first line, with or without a #, names them."""
+    """Columns by name of a text file; the last line above the numbers names them.
+
+    That is a file of `reionemu sample`, or a table with a line of names, with or without a #. Other
+    columns are ignored: a chain of samples has a likelihood, too.
+    """
     import numpy as np
 
     try:
@@ -164,15 +168,12 @@ def _read_points(path: Path, names: tuple[str, ...]) -> dict[str, Any]:
         raise MissingFileError(f"{path} does not exist") from None
     except UnicodeDecodeError:
         raise ConfigError(f"{path} is not a text file") from None
-    header = lines[0].lstrip("#").replace(",", " ").split() if lines else []
-    missing = [name for name in names if name not in header]
-    if missing:
-        raise ConfigError(
-            f"{path}: the first line must name the columns; {missing[0]} is not among "
-            f"{', '.join(header) or 'nothing'}"
-        )
+    header: list[str] = []
     rows = []
-    for number, line in enumerate(lines[1:], start=2):
+    for number, line in enumerate(lines, start=1):
+        if not rows and (line.lstrip().startswith("#") or not header):
+            header = line.replace("#", " ").replace(",", " ").split() or header
+            continue
         values = line.split("#")[0].replace(",", " ").split()
         if not values:
             continue
@@ -184,6 +185,12 @@ def _read_points(path: Path, names: tuple[str, ...]) -> dict[str, Any]:
             raise ConfigError(
                 f"{path}, line {number}: {len(values)} values under {len(header)} column names"
             )
+    missing = [name for name in names if name not in header]
+    if missing:
+        raise ConfigError(
+            f"{path}: the line above the numbers must name the columns; {missing[0]} is not among "
+            f"{', '.join(header) or 'nothing'}"
+        )
     if not rows:
         raise ConfigError(f"{path} holds no points")
     table = np.array(rows)

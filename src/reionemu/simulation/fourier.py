@@ -151,19 +151,28 @@ def to_real(
 
 
 def to_modes(field: torch.Tensor, modes: torch.Tensor, threads: int) -> None:
-    """Real transform of `field`, float32 (N, N, N), into `modes`, complex64 (N, N, N/2 + 1)."""
+    """Real transform of `field`, shape (N, N, N), into `modes`, complex64 (N, N, N/2 + 1).
+
+    The field may be `as_real` of the same memory.
+    """
     n = field.shape[0]
 
     def start(planes: slice) -> None:
-        slab = modes[planes]
+        slab, rows = modes[planes], field[planes].float()
         if field.device.type == "cpu":
-            slab.numpy()[...] = scipy_fft.rfft(field[planes].numpy(), axis=2)
+            slab.numpy()[...] = scipy_fft.rfft(rows.numpy(), axis=2)
         else:
-            slab.copy_(torch.fft.rfft(field[planes], dim=2))
+            slab.copy_(torch.fft.rfft(rows, dim=2))
         forward_along(slab, 1)
 
     for_each(start, in_slabs(n), threads)
     for_each(lambda s: forward_along(modes[:, s], 0), in_slabs(n), threads)
+
+
+def as_real(modes: torch.Tensor) -> torch.Tensor:
+    """A field of float32, shape (N, N, N), in the memory of `modes`."""
+    n = modes.shape[0]
+    return torch.view_as_real(modes).view(n, n, n + 2)[:, :, :n]
 
 
 def _real_rows(slab: torch.Tensor, n: int) -> torch.Tensor:

@@ -32,7 +32,7 @@ from .fourier import (
 
 Step = Callable[[], object]
 
-STEPS = 14
+STEPS = 13
 """How often `Displacement.of` reports a step."""
 
 
@@ -68,13 +68,17 @@ class Displacement:
         work = torch.empty_like(modes)
         source = _second_order_source(modes, work, threads, step)
         first = torch.empty((3, n, n, n), dtype=torch.float16, device=device)
-        _gradients(modes, work, first, threads, step)
-        to_modes(source.neg_(), modes, threads)
-        del source
-        step()
+        for component in range(3):
+            _gradient(modes, work, component, first, threads)
+            step()
+        # 2LPT is the peak of memory: the modes of S are made again rather than kept.
+        del work
         second = torch.empty_like(first)
-        _gradients(modes, work, second, threads, step)
-        return cls(first, second)
+        for component in range(3):
+            to_modes(source, modes, threads)
+            _gradient(modes, modes, component, second, threads)
+            step()
+        return cls(first, second.neg_())
 
     def reach(self, growth: tuple[float, float]) -> float:
         """A bound on the displacement along the line of sight for growth (D1, D2), in cells."""
@@ -163,10 +167,10 @@ def _seen_along(noise: np.ndarray, axis: int) -> np.ndarray:
 def _second_order_source(
     modes: torch.Tensor, work: torch.Tensor, threads: int, step: Step
 ) -> torch.Tensor:
-    """The field S of the module's docstring, float32, shape (N, N, N)."""
+    """The field S of the module's docstring, float16, shape (N, N, N)."""
     n = len(modes)
-    source = torch.zeros((n, n, n), device=modes.device)
-    trace = torch.zeros((n, n, n), dtype=torch.float16, device=modes.device)
+    source = torch.zeros((n, n, n), dtype=torch.float16, device=modes.device)
+    trace = torch.zeros_like(source)
 
     def diagonal(planes: slice, field: torch.Tensor) -> None:
         source[planes] += field * trace[planes]
@@ -183,15 +187,16 @@ def _second_order_source(
     return source
 
 
-def _gradients(
-    modes: torch.Tensor, work: torch.Tensor, out: torch.Tensor, threads: int, step: Step
+def _gradient(
+    modes: torch.Tensor, work: torch.Tensor, component: int, out: torch.Tensor, threads: int
 ) -> None:
-    """i k / k^2 times `modes`, in real space and in cells, into `out`, shape (3, N, N, N)."""
+    """A component of i k / k^2 times `modes`, in real space and in cells, into out[component].
+
+    `work` is used up; it may be `modes`.
+    """
     cells = len(modes) / (2 * np.pi)
-    for component in range(3):
-        _filtered(modes, work, (component,), 1j * cells, threads)
-        to_real(work, out[component].__setitem__, threads)
-        step()
+    _filtered(modes, work, (component,), 1j * cells, threads)
+    to_real(work, out[component].__setitem__, threads)
 
 
 def _filtered(

@@ -35,10 +35,14 @@ def velocity_growth(config: SimulationConfig, z: np.ndarray) -> tuple[np.ndarray
 
 
 def density(
-    config: SimulationConfig, displacement: Displacement, z: float, threads: int = 1
+    config: SimulationConfig,
+    displacement: Displacement,
+    z: float,
+    threads: int = 1,
+    out: torch.Tensor | None = None,
 ) -> torch.Tensor:
-    """Mass density in units of its mean, 1 + delta, float32, shape (N, N, N)."""
-    return _snapshot(config, displacement, z, None, threads)
+    """Mass density in units of its mean, 1 + delta, float32, shape (N, N, N); in `out` if given."""
+    return _snapshot(config, displacement, z, None, threads, out)
 
 
 def velocity(
@@ -98,6 +102,7 @@ def _snapshot(
     z: float,
     component: int | None,
     threads: int,
+    out: torch.Tensor | None = None,
 ) -> torch.Tensor:
     """Mass, or momentum along a component, of all particles at one redshift."""
     n = config.n_cells
@@ -105,7 +110,8 @@ def _snapshot(
     displaced = growth(config.cosmology, everywhere)
     moving = None if component is None else velocity_growth(config, everywhere)
     pad = _halo(displacement, (float(displaced[0][0]), float(displaced[1][0])))
-    field = torch.zeros((n, n, n), device=displacement.first.device)
+    field = torch.empty((n, n, n), device=displacement.first.device) if out is None else out
+    field.zero_()
     for first, slab in _deposited(
         displacement, np.arange(n), displaced, moving, component or 0, pad, config.deposit, threads
     ):

@@ -59,9 +59,9 @@ def memory_estimate(config: SimulationConfig, threads: int | None = None) -> Mem
     mapped = sum(sizes.values())
     slabs = (threads or usable_cores()) + 1
     slab = (SLAB + 2 * HALO) * plane * 4 * 2
-    # Displacements (12 bytes a cell) with two sets of modes, or with a density and its modes (8);
-    # then displacements with the momentum, in float32.
-    before = 20 * cells + slabs * slab + sizes["modes"]
+    # Displacements (12 bytes a cell) with modes (4), or with a density in their place; then with
+    # the momentum, in float32.
+    before = 16 * cells + slabs * slab + sizes["modes"]
     after = 12 * cells + 4 * planes * plane + slabs * slab + mapped
     groups = -(-planes // PLANES_PER_DEPTH)
     running = 4 * cells + 4 * groups * plane + mapped

@@ -17,7 +17,7 @@ import numpy as np
 import torch
 
 from .config import SimulationConfig
-from .fourier import for_each, one_torch_thread, to_modes
+from .fourier import as_real, for_each, one_torch_thread, to_modes
 from .initial_conditions import STEPS, Displacement
 from .ksz import proper_density
 from .light_cone import LightCone
@@ -126,8 +126,9 @@ def _densities(
     smoothing = Smoothing(config, device)
     every = slice(None, None, stride(n))
     work = torch.empty((n, n, n // 2 + 1), dtype=torch.complex64, device=device)
+    field = as_real(work)
     for node, z in enumerate(nodes(config)):
-        field = density(config, displacement, z, threads)
+        density(config, displacement, z, threads, out=field)
         step()
         arrays.samples[node] = field[every, every, every].sub(1).cpu().numpy()
         to_modes(field, work, threads)

@@ -1,0 +1,171 @@
+"""Runs studies, and keeps what they gave in results/<name>.json.
+
+    python validation/measure.py large box_2000     # only what is not there yet
+    python validation/measure.py demo --fresh       # again from the start
+
+Each realization is written down when it is done, so a run that was stopped goes on where it was.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import platform
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+from unittest import mock
+
+import numpy as np
+from studies import POINTS, STUDIES, Study
+
+from reionemu.files import write_bytes
+from reionemu.simulation import Realization, Simulation, SimulationConfig, open_realization
+from reionemu.simulation.cache import FORMAT
+from reionemu.simulation.initial_conditions import Displacement
+from reionemu.simulation.light_cone import LightCone
+from reionemu.simulation.matter import density, velocity
+from reionemu.simulation.shared import nodes
+from reionemu.spectra import ClConfig, FlatSkyPlan
+from reionemu.spectra.bandpower_plan import BandpowerPlan
+
+RESULTS = Path(__file__).parent / "results"
+
+EDGES = (1000.0, 3000.0, 5000.0, 7000.0, 9000.0, 11000.0)
+"""Bins that maps of different cells and angles have in common, as far as they go."""
+
+
+def results(name: str, fresh: bool = False, n_seeds: int | None = None) -> dict[str, Any]:
+    """What a study gave; what is missing is simulated."""
+    study, path = STUDIES[name], RESULTS / f"{name}.json"
+    config = json.loads(json.dumps(study.config.to_dict()))
+    kept: dict[str, Any] = {}
+    if path.exists() and not fresh:
+        kept = json.loads(path.read_text())
+        if kept["config"] != config or kept["points"] != POINTS:
+            raise SystemExit(f"{path} is of another configuration; make it again with --fresh")
+    kept = kept or {
+        "config": config,
+        "points": POINTS,
+        "shifts": study.shifts,
+        "made_by": made_by(),
+        "realizations": [],
+        "fields": [],
+    }
+    with nullshift(study.shifts):
+        for seed in range(len(kept["realizations"]), n_seeds or study.n_seeds):
+            kept["realizations"].append(one_realization(study.config, seed))
+            write_bytes(path, json.dumps(kept, indent=1).encode())
+            print(f"{name}: realization {seed} done", flush=True)
+    if len(kept["fields"]) < len(study.fields):
+        kept["fields"] = fields(study)
+        write_bytes(path, json.dumps(kept, indent=1).encode())
+    return kept
+
+
+def made_by() -> dict[str, Any]:
+    """Versions of what computes."""
+    packages = ("reionemu", "numpy", "scipy", "torch", "astropy", "camb")
+    return {
+        "python": platform.python_version(),
+        "cache_format": FORMAT,
+        **{package: version(package) for package in packages},
+    }
+
+
+def one_realization(config: SimulationConfig, seed: int) -> dict[str, Any]:
+    """Every point, simulated with the initial conditions of one seed."""
+    start = time.perf_counter()
+    realization = open_realization(config, seed)
+    prepared = time.perf_counter() - start
+    rms = np.sqrt((realization.shared.samples.astype(float) ** 2).mean(axis=(1, 2, 3)))
+    return {
+        "seed": seed,
+        "seconds_to_prepare": round(prepared, 2),
+        "density_rms": dict(zip(map(str, nodes(config)), rms.tolist(), strict=True)),
+        "z_re": {name: _z_re(realization, name) for name in ("A",)},
+        "simulations": {
+            name: _simulation(realization.run(theta)) for name, theta in POINTS.items()
+        },
+    }
+
+
+def _z_re(realization: Realization, point: str) -> dict[str, float]:
+    field = realization.zreion(POINTS[point])
+    return {
+        "mean": float(field.mean(dtype=float)),
+        "std": float(field.std(dtype=float)),
+        "max": float(field.max()),
+        "min": float(field.min()),
+    }
+
+
+def _simulation(found: Simulation) -> dict[str, Any]:
+    n, unit = len(found.ksz_map), found.t_cmb * 1e6
+    drop_in = FlatSkyPlan(n, found.theta_max, ClConfig()).spectrum(found.ksz_map, unit=unit)
+    highest = np.pi * n / found.theta_max
+    edges = tuple(edge for edge in EDGES if edge <= highest)
+    bands = BandpowerPlan(n, found.theta_max, ClConfig(estimator="bandpower", edges=edges))
+    return {
+        "tau": found.tau,
+        "z": found.z.tolist(),
+        "x_v": found.x_v.tolist(),
+        "x_m": found.x_m.tolist(),
+        "ell": drop_in.ell.tolist(),
+        "dl": drop_in.dl.tolist(),
+        "edges": edges,
+        "band_dl": bands.spectrum(found.ksz_map, unit=unit).dl.tolist(),
+    }
+
+
+def fields(study: Study, seed: int = 0) -> list[dict[str, Any]]:
+    """Moments of density and velocity [km/s] on the whole grid."""
+    rows = []
+    displacement = Displacement.of(study.config, seed, threads=2)
+    for z in study.fields:
+        mass = density(study.config, displacement, z, threads=2)
+        row: dict[str, Any] = {"seed": seed, "z": z}
+        row["density"] = {
+            "mean": float(mass.double().mean()),
+            "rms": float(mass.double().std(correction=0)),
+            "max": float(mass.max()),
+            "min": float(mass.min()),
+        }
+        del mass
+        moving = (velocity(study.config, displacement, z, i, threads=2) for i in range(3))
+        row["velocity_rms"] = [float(v.double().square().mean().sqrt()) for v in moving]
+        rows.append(row)
+        print(f"fields at z = {z:g} done", flush=True)
+    return rows
+
+
+@contextmanager
+def nullshift(shifts: bool) -> Iterator[None]:
+    """Without `shifts`, copies of the box stand one behind the other in the block."""
+    made = LightCone.of
+
+    def unshifted(config: SimulationConfig, seed: int, axis: int = 0) -> LightCone:
+        cone = made(config, seed, axis)
+        return cone if shifts else replace(cone, shifts=np.zeros_like(cone.shifts))
+
+    with mock.patch.object(LightCone, "of", unshifted):
+        yield
+
+
+def main() -> None:
+    """Measure the studies that are named."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("studies", nargs="+", choices=STUDIES, metavar="study")
+    parser.add_argument("--fresh", action="store_true", help="do not use what is there")
+    parser.add_argument("--seeds", type=int, help="fewer, or more, than the study has")
+    options = parser.parse_args()
+    for name in options.studies:
+        results(name, options.fresh, options.seeds)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,68 @@
+"""What is simulated to validate the simulator: points, and configurations with their seeds."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from reionemu.simulation import PRESETS, SimulationConfig
+
+POINTS: dict[str, dict[str, float]] = {
+    "A": {"zmean_zre": 7.5, "alpha_zre": 0.3, "kb_zre": 1.0, "b0_zre": 0.593119810201661},
+    "B": {
+        "zmean_zre": 8.88764818819783,
+        "alpha_zre": 0.4329503243946754,
+        "kb_zre": 0.1020456045037486,
+        "b0_zre": 0.24680639792154205,
+    },
+    "centre": {"zmean_zre": 8.0, "alpha_zre": 0.5, "kb_zre": 1.05, "b0_zre": 0.45},
+    "corner": {"zmean_zre": 7.25, "alpha_zre": 0.8, "kb_zre": 1.7, "b0_zre": 0.7},
+}
+"""A and B are runs of the published code; the others the centre of the published space of
+parameters, and a place near a corner of it."""
+
+TABLE_A_REDSHIFTS = (5.5, 6.0, 6.5, 7.0, 7.5, 8.0, 8.5, 9.0, 9.5, 10.0, 11.0, 12.0, 14.0, 16.0)
+
+
+@dataclass(frozen=True)
+class Study:
+    """Simulations of all points in one configuration.
+
+    Attributes
+    ----------
+    config : SimulationConfig
+    n_seeds : int
+        Seeds 0, 1, ... of the initial conditions.
+    shifts : bool
+        Whether copies of the box along the light cone are shifted across it, as they should be.
+    fields : tuple of float
+        Redshifts at which density and velocity on the whole grid are measured for seed 0.
+    """
+
+    config: SimulationConfig
+    n_seeds: int
+    shifts: bool = True
+    fields: tuple[float, ...] = ()
+
+
+_laptop = PRESETS["laptop"]
+_at_500 = _laptop.with_changes
+
+STUDIES: dict[str, Study] = {
+    "demo": Study(PRESETS["demo"], 16, fields=TABLE_A_REDSHIFTS),
+    "laptop": Study(_laptop, 16, fields=TABLE_A_REDSHIFTS),
+    "large": Study(PRESETS["large"], 8, fields=TABLE_A_REDSHIFTS),
+    "box_2000": Study(SimulationConfig(box=2000.0, n_cells=512), 8, fields=(5.5, 7.5, 10.0, 16.0)),
+    "box_1000": Study(SimulationConfig(box=1000.0, n_cells=256), 8, fields=(5.5, 7.5, 10.0, 16.0)),
+    "medium": Study(PRESETS["medium"], 8),
+    "box_250": Study(SimulationConfig(box=250.0, n_cells=128), 16),
+    "cells_384": Study(_at_500(n_cells=384), 2),
+    "cells_512": Study(_at_500(n_cells=512), 2),
+    "z_min_5": Study(_at_500(z_min=5.0), 4),
+    "z_min_5.5": Study(_at_500(z_min=5.5), 4),
+    "z_max_12": Study(_at_500(z_max=12.0), 4),
+    "z_max_18": Study(_at_500(z_max=18.0), 4),
+    "parallel": Study(_at_500(geometry="parallel"), 4),
+    "cic": Study(_at_500(deposit="cic"), 4),
+    "no_shifts": Study(_laptop, 4, shifts=False),
+}
+"""By name; seeds are shared, so that studies of one box see the same structures."""
