@@ -15,6 +15,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from functools import lru_cache
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -26,6 +27,7 @@ from studies import POINTS, STUDIES, Study
 from reionemu.files import write_bytes
 from reionemu.simulation import Realization, Simulation, SimulationConfig, open_realization
 from reionemu.simulation.cache import FORMAT
+from reionemu.simulation.fourier import usable_cores
 from reionemu.simulation.initial_conditions import Displacement
 from reionemu.simulation.light_cone import LightCone
 from reionemu.simulation.matter import density, velocity
@@ -39,7 +41,9 @@ EDGES = (1000.0, 3000.0, 5000.0, 7000.0, 9000.0, 11000.0)
 """Bins that maps of different cells and angles have in common, as far as they go."""
 
 
-def results(name: str, fresh: bool = False, n_seeds: int | None = None) -> dict[str, Any]:
+def results(
+    name: str, fresh: bool = False, n_seeds: int | None = None, with_fields: bool = True
+) -> dict[str, Any]:
     """What a study gave; what is missing is simulated."""
     study, path = STUDIES[name], RESULTS / f"{name}.json"
     config = json.loads(json.dumps(study.config.to_dict()))
@@ -56,14 +60,15 @@ def results(name: str, fresh: bool = False, n_seeds: int | None = None) -> dict[
         "realizations": [],
         "fields": [],
     }
-    with nullshift(study.shifts):
+    with shifted(study.shifts):
         for seed in range(len(kept["realizations"]), n_seeds or study.n_seeds):
             kept["realizations"].append(one_realization(study.config, seed))
             write_bytes(path, json.dumps(kept, indent=1).encode())
             print(f"{name}: realization {seed} done", flush=True)
-    if len(kept["fields"]) < len(study.fields):
-        kept["fields"] = fields(study)
+    for z in study.fields[len(kept["fields"]) :] if with_fields else ():
+        kept["fields"].append(fields(study.config, z))
         write_bytes(path, json.dumps(kept, indent=1).encode())
+        print(f"{name}: fields at z = {z:g} done", flush=True)
     return kept
 
 
@@ -122,29 +127,30 @@ def _simulation(found: Simulation) -> dict[str, Any]:
     }
 
 
-def fields(study: Study, seed: int = 0) -> list[dict[str, Any]]:
-    """Moments of density and velocity [km/s] on the whole grid."""
-    rows = []
-    displacement = Displacement.of(study.config, seed, threads=2)
-    for z in study.fields:
-        mass = density(study.config, displacement, z, threads=2)
-        row: dict[str, Any] = {"seed": seed, "z": z}
-        row["density"] = {
-            "mean": float(mass.double().mean()),
-            "rms": float(mass.double().std(correction=0)),
-            "max": float(mass.max()),
-            "min": float(mass.min()),
-        }
-        del mass
-        moving = (velocity(study.config, displacement, z, i, threads=2) for i in range(3))
-        row["velocity_rms"] = [float(v.double().square().mean().sqrt()) for v in moving]
-        rows.append(row)
-        print(f"fields at z = {z:g} done", flush=True)
-    return rows
+@lru_cache(maxsize=1)
+def _displacement(config: SimulationConfig, seed: int) -> Displacement:
+    return Displacement.of(config, seed, threads=usable_cores())
+
+
+def fields(config: SimulationConfig, z: float, seed: int = 0) -> dict[str, Any]:
+    """Moments of density, and of velocity along each axis [km/s], on the whole grid."""
+    displacement, threads = _displacement(config, seed), usable_cores()
+    mass = density(config, displacement, z, threads)
+    row: dict[str, Any] = {"seed": seed, "z": z}
+    row["density"] = {
+        "mean": float(mass.double().mean()),
+        "rms": float(mass.double().std(correction=0)),
+        "max": float(mass.max()),
+        "min": float(mass.min()),
+    }
+    del mass
+    moving = (velocity(config, displacement, z, i, threads) for i in range(3))
+    row["velocity_rms"] = [float(v.double().square().mean().sqrt()) for v in moving]
+    return row
 
 
 @contextmanager
-def nullshift(shifts: bool) -> Iterator[None]:
+def shifted(shifts: bool) -> Iterator[None]:
     """Without `shifts`, copies of the box stand one behind the other in the block."""
     made = LightCone.of
 
@@ -162,9 +168,10 @@ def main() -> None:
     parser.add_argument("studies", nargs="+", choices=STUDIES, metavar="study")
     parser.add_argument("--fresh", action="store_true", help="do not use what is there")
     parser.add_argument("--seeds", type=int, help="fewer, or more, than the study has")
+    parser.add_argument("--no-fields", action="store_true", help="leave whole grids out")
     options = parser.parse_args()
     for name in options.studies:
-        results(name, options.fresh, options.seeds)
+        results(name, options.fresh, options.seeds, not options.no_fields)
 
 
 if __name__ == "__main__":

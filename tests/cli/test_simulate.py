@@ -169,7 +169,12 @@ def test_the_slurm_script_covers_all_rows_once_and_runs(reionemu, place):
     for task in range(3):
         job = {**os.environ, "SLURM_ARRAY_TASK_ID": str(task)}
         done = subprocess.run(
-            ["bash"], input=runnable, text=True, env=job, cwd=place / "elsewhere", capture_output=True
+            ["bash"],
+            input=runnable,
+            text=True,
+            env=job,
+            cwd=place / "elsewhere",
+            capture_output=True,
         )
         assert done.returncode == 0, done.stderr
         assert done.stdout == f"{place}/raw: 2 simulations made, 0 were there, 0 failed\n"

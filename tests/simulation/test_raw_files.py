@@ -74,7 +74,10 @@ def test_what_is_written_is_read_back(tmp_path):
 def test_the_bytes_do_not_depend_on_time_or_process(tmp_path):
     write_simulation(simulation(), CONFIG, tmp_path / "sim0")
     time.sleep(1.1)  # HDF5 keeps whole seconds, if any
-    code = OTHER_PROCESS + f"t.write_simulation(t.simulation(), t.CONFIG, Path({str(tmp_path / 'sim1')!r}))"
+    code = (
+        OTHER_PROCESS
+        + f"t.write_simulation(t.simulation(), t.CONFIG, Path({str(tmp_path / 'sim1')!r}))"
+    )
     subprocess.run([sys.executable, "-c", code], check=True, env={**os.environ, "TZ": "Asia/Tokyo"})
     for name in ("obs_grids.hdf5", "pk_arrays.hdf5"):
         one, other = ((tmp_path / sim / name).read_bytes() for sim in ("sim0", "sim1"))

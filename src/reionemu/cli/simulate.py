@@ -27,7 +27,7 @@ def simulate(
         Path | None, typer.Argument(help="Design file, as `reionemu sample` makes it.")
     ] = None,
     out: Annotated[Path, typer.Option("--out", "-o", help="Folder of the simulations.")] = ...,  # type: ignore[assignment]
-    preset: Annotated[str, typer.Option(help="demo, small, laptop, medium, large, reference.")] = (
+    preset: Annotated[str, typer.Option(help="demo, laptop, medium, large or reference.")] = (
         "laptop"
     ),
     box: Annotated[float | None, typer.Option(help="Side of the box [Mpc/h].")] = None,

@@ -16,7 +16,7 @@ from ..spectra import BandpowerPlan, Binning, ClConfig, FlatSkyPlan, Spectrum, c
 from .condense_h5 import ProgressCallback
 from .hdf5 import edit_h5, find_group, locked_h5, open_h5, read_scalar, require_group, reserve
 from .raw import MAX_ELEMENTS
-from .realizations import write_bins, write_covariance
+from .realizations import Bins, write_bins, write_covariance
 from .stamps import options_of, read_stamps, write_stamp
 
 _GROUP = "cl"
@@ -88,7 +88,7 @@ def write_spectra(
     sims = h5[config.sims_group]
     total = len(sims)
     jobs = (_job(sims, name, config) for name in names)
-    bins: dict[Binning, h5py.Group] = {}
+    bins: dict[Binning, Bins] = {}
     for done, (name, spectrum) in enumerate(_on_all_cores(_spectrum_of, jobs), start=1):
         reserve(h5, spectrum.ell, spectrum.cl, spectrum.dl, spectrum.dcl)
         if _GROUP in sims[name]:

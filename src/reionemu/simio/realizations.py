@@ -23,25 +23,30 @@ def equal_groups(keys: Iterable[Iterable[Hashable]]) -> list[list[int]]:
     return list(found.values())
 
 
-def write_bins(cl: h5py.Group, spectrum: Spectrum, written: dict[Binning, h5py.Group]) -> None:
+Bins = dict[str, h5py.Dataset]
+
+
+def write_bins(cl: h5py.Group, spectrum: Spectrum, written: dict[Binning, Bins]) -> None:
     """Store beside a spectrum the bins of band powers; the drop-in estimator has none to store.
 
-    Maps of one size share them: HDF5 lets a dataset have many names. `written` is where bins have
-    been stored already.
+    Maps of one size share them: HDF5 lets a dataset have many names. `written` is what has been
+    stored already.
     """
     if not isinstance(spectrum, Bandpowers):
         return
     cl.attrs["estimator"] = "bandpower"
     binning = spectrum.binning
     if binning in written:
-        for name in _BINNING:
-            cl[name] = written[binning][name]
+        for name, dataset in written[binning].items():
+            cl[name] = dataset
         return
-    reserve(cl.file, *(getattr(binning, name) for name in _BINNING))
-    for name in _BINNING:
-        compression = "gzip" if name == "windows" else None  # nearly all of them is zero
-        cl.create_dataset(name, data=getattr(binning, name), compression=compression)
-    written[binning] = cl
+    values = {name: getattr(binning, name) for name in _BINNING}
+    reserve(cl.file, *values.values())
+    written[binning] = {
+        # Nearly all of a window function is zero.
+        name: cl.create_dataset(name, data=data, compression="gzip" if name == "windows" else None)
+        for name, data in values.items()
+    }
 
 
 def write_covariance(h5: h5py.File, sims: h5py.Group) -> None:

@@ -27,7 +27,7 @@ from .config import SimulationConfig, n_planes
 from .fourier import for_each, usable_cores
 from .shared import NAMES, Progress, Shared, compute, nodes, shapes
 
-FORMAT = 1
+FORMAT = 2
 """Raised whenever the same configuration would give other arrays."""
 
 _CONTENTS = "contents.json"

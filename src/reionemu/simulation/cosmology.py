@@ -113,7 +113,11 @@ class Cosmology:
         return matter / (matter + 1 - self.omega_m)
 
     def growth_factor(self, z: ArrayLike) -> np.ndarray:
-        """First-order growth factor D1(z), 1 at z = 0."""
+        """First-order growth factor D1(z), 1 at z = 0.
+
+        Radiation, left out, would make it larger by 2/3 Omega_r/Omega_m z: 0.14% at z = 8. The
+        published densities follow the growth without it to 0.05% between z = 5.5 and 16.
+        """
         return _growth(self, z) / _growth(self, 0.0)
 
     def growth_rate(self, z: ArrayLike) -> np.ndarray:
@@ -131,15 +135,23 @@ class Cosmology:
         return 2 * self.omega_m_at(z) ** (6 / 11)
 
     def linear_power(self, k: ArrayLike) -> np.ndarray:
-        """Linear power spectrum of matter at z = 0 [(Mpc/h)^3] at k [h/Mpc] > 0."""
+        """Linear power spectrum of matter at z = 0 [(Mpc/h)^3] at k [h/Mpc] > 0.
+
+        From CAMB, normalized to sigma8; beyond `K_RANGE` the ends go on as power laws.
+
+        Raises
+        ------
+        ConfigError
+            If CAMB is not installed, or has no answer for this cosmology.
+        """
         return _power_function(self)(np.asarray(k, float))
 
     @property
     def hydrogen_density(self) -> float:
         """Hydrogen nuclei per comoving volume [m^-3]."""
+        baryons = self.omega_b * _background(self).critical_density0.si.value
         from astropy import constants
 
-        baryons = self.omega_b * _background(self).critical_density0.si.value
         return (1 - self.helium_fraction) * baryons / constants.m_p.si.value
 
     @property
@@ -147,23 +159,16 @@ class Cosmology:
         """Helium nuclei per hydrogen nucleus, of four times the mass."""
         return self.helium_fraction / (4 * (1 - self.helium_fraction))
 
-    def opacity(self, z: ArrayLike, electrons: ArrayLike | None = None) -> np.ndarray:
+    def opacity(self, z: ArrayLike) -> np.ndarray:
         """Optical depth to Thomson scattering per comoving length, d tau/d chi [h/Mpc].
 
-        Parameters
-        ----------
-        z : array_like
-        electrons : array_like, optional
-            Free electrons per hydrogen nucleus; by default those of ionized hydrogen and singly
-            ionized helium.
+        Of a mean density of ionized hydrogen and singly ionized helium: sigma_T n_e / (1 + z).
         """
+        electrons = self.hydrogen_density * (1 + self.helium_per_hydrogen)
         from astropy import constants, units
 
-        if electrons is None:
-            electrons = 1 + self.helium_per_hydrogen
-        per_metre = constants.sigma_T.si.value * self.hydrogen_density
-        per_length = per_metre * units.Mpc.to("m") / self.h
-        return per_length * np.asarray(electrons) * (1 + np.asarray(z, float)) ** 2
+        per_length = constants.sigma_T.si.value * electrons * units.Mpc.to("m") / self.h
+        return per_length * (1 + np.asarray(z, float)) ** 2
 
 
 def _missing(package: str, error: ImportError) -> ConfigError:
@@ -244,7 +249,12 @@ def _camb_power(cosmology: Cosmology) -> tuple[np.ndarray, np.ndarray]:
         WantCls=False,
     )
     params.set_matter_power(redshifts=[0.0], kmax=1.1 * K_RANGE[1] * cosmology.h)
-    k, _, power = camb.get_results(params).get_matter_power_spectrum(
+    try:
+        results = camb.get_results(params)
+    except camb.CAMBError as error:
+        reason = " ".join(str(error).split())
+        raise ConfigError(f"CAMB has no spectrum for {cosmology} ({reason})") from None
+    k, _, power = results.get_matter_power_spectrum(
         minkh=K_RANGE[0], maxkh=K_RANGE[1], npoints=1000
     )
     return k, power[0] * (cosmology.sigma8 / _sigma_8(k, power[0])) ** 2

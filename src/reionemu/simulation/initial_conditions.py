@@ -38,7 +38,7 @@ STEPS = 13
 
 @dataclass(frozen=True)
 class Displacement:
-    """Displacements at z = 0 of particles that start on the centres of cells.
+    """Displacements at z = 0 of the particles, one of each cell.
 
     Attributes
     ----------

@@ -45,7 +45,15 @@ class Lab:
         """Run it in a process of its own."""
         options = {"workers": 1, **options}
         return subprocess.Popen(
-            [sys.executable, HERE / "runner.py", self.path, str(n), name, rows, json.dumps(options)],
+            [
+                sys.executable,
+                HERE / "runner.py",
+                self.path,
+                str(n),
+                name,
+                rows,
+                json.dumps(options),
+            ],
             env={**os.environ, **self.environment},
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,

@@ -12,11 +12,8 @@ import signal
 import sys
 from pathlib import Path
 
-HERE = Path(__file__).parent
-sys.path.insert(0, str(HERE))
-
 import ray
-from conftest import Lab
+from conftest import HERE, Lab
 from ray.cluster_utils import Cluster
 
 from reionemu.simulation.campaign import run

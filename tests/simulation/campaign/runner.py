@@ -7,8 +7,6 @@ import resource
 import sys
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).parent))
-
 from conftest import Lab
 
 from reionemu.simulation.campaign import run

@@ -71,7 +71,9 @@ def test_a_worker_stays_with_a_realization(lab):
     lab.run(3, config=config)
     assert lab.done("open") == ["open 3 0", "open 3 2", "open 1 0", "open 1 2"]
     names = {path.name for path in (lab.path / "raw").glob("sim*")}
-    assert names == {f"sim{i}_s{seed}_a{axis}" for i in range(3) for seed in (3, 1) for axis in (2, 0)}
+    assert names == {
+        f"sim{i}_s{seed}_a{axis}" for i in range(3) for seed in (3, 1) for axis in (2, 0)
+    }
 
 
 def test_rows_of_their_own_seeds_are_not_cached_and_are_called_by_their_row(lab):
@@ -91,7 +93,9 @@ def test_the_raw_files_condense_to_what_was_simulated(lab):
     with h5py.File(lab.path / "suite.h5") as h5:
         assert h5["sims/sim1/params/zmean_zre"][()] == 7.01
         x_m = h5["sims/sim1/output/xmval_list"][()]
-        np.testing.assert_allclose(x_m, 0.5 * (1 + np.tanh(h5["sims/sim1/output/zval_list"][()] - 7.01)))
+        np.testing.assert_allclose(
+            x_m, 0.5 * (1 + np.tanh(h5["sims/sim1/output/zval_list"][()] - 7.01))
+        )
         assert h5["sims/sim1/output/ksz_map"].shape == (16, 16)
         campaign = json.loads(h5["campaign"].asstr()[()])
     assert campaign["seed_scatter"] == {"ell": [3000], "covariance": [[0.01]]}

@@ -44,7 +44,7 @@ def test_without_ray_the_error_says_how_to_get_it(lab, monkeypatch):
     assert list((lab.path / "raw").glob("sim*")) == []
 
 
-@pytest.mark.slow
-def test_a_cluster_that_is_not_there_is_an_error(lab):
-    with pytest.raises(ConfigError, match=r"cannot connect to a Ray cluster at '127\.0\.0\.1:9'"):
-        lab.run(2, ray="127.0.0.1:9")
+@pytest.mark.parametrize("address", ["127.0.0.1:9", "nowhere.invalid:6379", "127.0.0.1:99999"])
+def test_a_cluster_that_is_not_there_is_an_error_at_once(lab, address):
+    with pytest.raises(ConfigError, match=f"cannot connect to a Ray cluster at '{address}'"):
+        lab.run(2, ray=address)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import socket
 import time
 from collections import deque
 from collections.abc import Generator, Sequence
@@ -17,6 +18,8 @@ from .work import BUSY, FAILED, Answer, Settings, Worker
 
 _WAITING_PER_CORE = 2
 """Tasks given to Ray beyond those that run: enough that no core waits for the next one."""
+
+_CONNECT_S = 10.0
 
 _worker: tuple[Settings, Worker] | None = None
 
@@ -99,9 +102,12 @@ def _do(settings: Settings, task: Task) -> Answer:
 
 
 def _connect(ray: Any, address: str) -> None:
+    host, _, port = address.removeprefix("ray://").rpartition(":")
     try:
+        if port.isdecimal():  # Ray itself tries for minutes, and then exits
+            socket.create_connection((host, int(port)), timeout=_CONNECT_S).close()
         ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR)
-    except (ConnectionError, ValueError, RuntimeError) as error:
+    except (OSError, OverflowError, ValueError, RuntimeError) as error:
         raise ConfigError(
             f"cannot connect to a Ray cluster at {address!r}: {error}. Start one with `ray start "
             '--head`, or give "local"'
