@@ -148,7 +148,20 @@ ACCEPTED = [
     (torch.tensor([0.5], dtype=torch.bfloat16), [0.5]),
     (torch.device("cpu"), "cpu"),
     (torch.float32, "torch.float32"),
-    (reionemu.ClConfig(), {"nbins": 5, "ell_cut": 1000.0, "overwrite": True, "sims_group": "sims"}),
+    (
+        reionemu.ClConfig(),
+        {
+            "nbins": 5,
+            "ell_cut": 1000.0,
+            "overwrite": True,
+            "sims_group": "sims",
+            "estimator": "flat-sky",
+            "edges": None,
+            "window": "hann",
+            "pixel_window": False,
+            "noise_cl": 0.0,
+        },
+    ),
 ]
 
 

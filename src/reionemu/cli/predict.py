@@ -169,7 +169,7 @@ def _read_points(path: Path, names: tuple[str, ...]) -> dict[str, Any]:
     except UnicodeDecodeError:
         raise ConfigError(f"{path} is not a text file") from None
     header: list[str] = []
-    rows = []
+    rows: list[list[float]] = []
     for number, line in enumerate(lines, start=1):
         if not rows and (line.lstrip().startswith("#") or not header):
             header = line.replace("#", " ").replace(",", " ").split() or header

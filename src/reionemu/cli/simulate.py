@@ -11,7 +11,6 @@ import typer
 
 from ..config import check_keys, from_mapping
 from ..errors import ConfigError
-from ..parameters import PARAMETER_NAMES
 from .choices import parse_value
 from .output import JsonOption, print_json, progress_line, say, short
 
@@ -23,10 +22,10 @@ _NOT_IN_A_JOB = {"workers", "rows", "slurm_script", "slurm_jobs", "slurm_time"}
 
 def simulate(
     context: typer.Context,
+    out: Annotated[Path, typer.Option("--out", "-o", help="Folder of the simulations.")],
     params: Annotated[
         Path | None, typer.Argument(help="Design file, as `reionemu sample` makes it.")
     ] = None,
-    out: Annotated[Path, typer.Option("--out", "-o", help="Folder of the simulations.")] = ...,  # type: ignore[assignment]
     preset: Annotated[str, typer.Option(help="demo, laptop, medium, large or reference.")] = (
         "laptop"
     ),
@@ -141,6 +140,8 @@ def simulate(
 
 def _design(params: Path | None, point: dict[str, float | None]) -> Any:
     """The design file, or the one row that is given by options."""
+    from ..parameters import PARAMETER_NAMES
+
     given = [value for value in point.values() if value is not None]
     if params is not None and not given:
         return params

@@ -30,7 +30,8 @@ class Lab:
         self._log.touch()
         self.environment = {"FAKE_LOG": str(self._log), "FAKE_TROUBLE": str(self._trouble)}
 
-    def design(self, n: int) -> np.ndarray:
+    @staticmethod
+    def design(n: int) -> np.ndarray:
         """Rows whose zmean is 7, 7.01, 7.02, ..."""
         rows = np.tile([7.0, 0.3, 1.0, 0.5], (n, 1))
         rows[:, 0] = [round(7 + 0.01 * i, 2) for i in range(n)]

@@ -41,7 +41,7 @@ def main() -> None:
 
     run.SIMULATOR = "fake_simulator"
     result = run.run_campaign(
-        Lab.design(Lab, n),  # type: ignore[arg-type]
+        Lab.design(n),
         path / "raw",
         Lab.config,
         cache=path / "cache",

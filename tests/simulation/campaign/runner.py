@@ -20,7 +20,7 @@ def main() -> None:
         resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
     run.SIMULATOR = "fake_simulator"
     result = run.run_campaign(
-        Lab.design(Lab, int(n)),  # type: ignore[arg-type]
+        Lab.design(int(n)),
         Path(path) / name,
         Lab.config,
         rows=parse_rows(rows),

@@ -132,12 +132,15 @@ def test_rows_of_a_campaign_file_that_do_not_fit_are_an_error(lab):
             campaign_status(path.parent)
 
 
-@pytest.mark.parametrize("content", [b"", b"{}", b"[" * 9999, b'{"files": {"obs_grids.hdf5": 3}}'])
-def test_a_record_that_is_none_makes_a_simulation_damaged(lab, content):
+def test_a_record_that_is_none_makes_a_simulation_damaged(lab):
     raw = lab.run(2).raw
-    (raw / "sim1" / "record.json").write_bytes(content)
-    status = campaign_status(raw)
-    assert (status.there, list(status.damaged)) == (1, ["sim1"])
+    path = raw / "sim1" / "record.json"
+    good = json.loads(path.read_bytes())
+    bad = [{**good, "files": {"obs_grids.hdf5": 3}}, {**good, "files": 3}, {**good, "seconds": "x"}]
+    for content in (b"", b"{}", b"[" * 9999, b"[]", *(json.dumps(b).encode() for b in bad)):
+        path.write_bytes(content)
+        status = campaign_status(raw)
+        assert (status.there, list(status.damaged)) == (1, ["sim1"])
 
 
 def test_a_folder_without_a_campaign_has_no_status(tmp_path):

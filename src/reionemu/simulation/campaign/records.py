@@ -14,7 +14,7 @@ from ...errors import AlreadyExistsError, UnreadableFileError
 from ...files import write_bytes
 from ..raw_files import DATA_FILES, RECORD, to_json
 from .ledger import CAMPAIGN, SCHEMA_VERSION, config_hash, read_campaign
-from .plan import Plan, Task
+from .plan import Task
 
 MANIFEST, CHECKSUMS = "manifest.json", "SHA256SUMS"
 MISSING, THERE, OTHER, DAMAGED = "missing", "there", "other", "damaged"
@@ -76,7 +76,7 @@ def campaign_status(
         if state == MISSING:
             missing.append(task.name)
         elif state == THERE:
-            seconds += read_record(raw / task.name).get("seconds", 0.0)
+            seconds += read_record(raw / task.name)["seconds"]
         else:
             damaged[task.name] = reason
         if progress:
@@ -155,13 +155,14 @@ def read_record(folder: Path) -> Any:
     """
     try:
         record = json.loads((folder / RECORD).read_bytes())
-        if not isinstance(record["files"], dict):
-            raise ValueError("files is not an object")
+        if not all(isinstance(facts, dict) for facts in record["files"].values()):
+            raise ValueError("it does not describe the files")
+        float(record["seconds"])
     except FileNotFoundError:
         if not folder.exists():
             return None
         raise UnreadableFileError(f"{folder} has no {RECORD}: no campaign made it") from None
-    except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise UnreadableFileError(f"cannot read {folder / RECORD}: {error}") from None
     return record
 
@@ -189,18 +190,18 @@ def _sha256(path: Path) -> str:
     return digest.hexdigest()
 
 
-def write_manifest(raw: Path, plan: Plan) -> bool:
+def write_manifest(raw: Path) -> bool:
     """If every simulation is there, write manifest.json and SHA256SUMS, and return True.
 
     The latter is for `sha256sum -c`; the former gathers campaign.json and the records.
     """
+    plan, document = read_campaign(raw)  # which may have grown since this process began
     records = {}
     for task in plan.tasks():
         with contextlib.suppress(UnreadableFileError):
             records[task.name] = read_record(raw / task.name)
         if not records.get(task.name):
             return False
-    _, document = read_campaign(raw)
     sums = "".join(
         f"{record['files'][file]['sha256']}  {name}/{file}\n"
         for name, record in sorted(records.items())

@@ -152,7 +152,7 @@ def run_campaign(
         settle(raw, plan, source, seed_scatter)
         with _stoppable(), contextlib.closing(answers):
             count.gather(answers, progress)
-    complete = write_manifest(raw, plan)
+    complete = write_manifest(raw)
     if complete:
         shutil.rmtree(raw / WORKPLACE, ignore_errors=True)
     took = time.monotonic() - started
