@@ -9,15 +9,17 @@ READY  := $(VENV)/.ready
 EXTRAS := $(VENV)/.ready-extras
 export REIONEMU_PEER_PYTHON ?= $(PEER)/bin/python
 
-.PHONY: help setup demo test test-all lint format bench bench-catalogue bench-suite compare-records peer-venv clean
+.PHONY: help setup demo test test-all lint format bench bench-catalogue bench-simulate bench-suite validate compare-records peer-venv clean
 
 help:
-	@echo "make demo         set up, then run the example from raw simulations to a prediction"
+	@echo "make demo         set up, then go from nothing to 300 simulations, an emulator, a prediction"
 	@echo "make test         set up, then run the tests (about 2 minutes on 2 cores)"
 	@echo "make test-all     the slow tests and the comparison with the published package too"
 	@echo "make lint         ruff and mypy"
 	@echo "make bench        speed against the published package, as ratios"
 	@echo "make bench-catalogue  listing 10,000 artifacts"
+	@echo "make bench-simulate  cost of a simulation, as a ratio to one Fourier transform"
+	@echo "make validate     the simulator beside published simulations (docs/validation.md)"
 	@echo "make bench-suite  the same for 1000 simulations of 1024 x 1024 (30 GB of disk, about 10 minutes)"
 	@echo "make compare-records  what a record keeps, beside other tools (docs/comparison.md; an hour or more)"
 
@@ -31,11 +33,20 @@ $(READY): pyproject.toml constraints.txt
 	@$(BIN)/python $(PIP) --constraint constraints.txt --editable ".[dev]"
 	@touch $@
 
+# From nothing: every step of the way is a command that a user would type.
 demo: $(READY)
-	@rm -rf demo
-	@$(BIN)/reionemu example demo
-	@$(BIN)/reionemu run demo/run.toml
-	@$(BIN)/reionemu predict demo/artifacts/example --zmean 8 --alpha 0.5 --kb 1 --b0 0.45
+	@rm -rf demo && mkdir demo
+	$(BIN)/reionemu sample -n 300 --seed 1 -o demo/params.txt
+	$(BIN)/reionemu simulate demo/params.txt -o demo/raw --preset demo --cache demo/cache
+	$(BIN)/reionemu condense demo/raw demo/suite.h5
+	$(BIN)/reionemu spectra demo/suite.h5
+	$(BIN)/reionemu training-set demo/suite.h5
+	$(BIN)/reionemu train demo/suite.h5 --out demo/artifacts --name demo $(DEMO_MODEL)
+	$(BIN)/reionemu predict demo/artifacts/demo --zmean 8 --alpha 0.5 --kb 1 --b0 0.45
+
+DEMO_MODEL := --split train=0.7,val=0.15,test=0.15 --epochs 2000 --set model.hidden_dim=64 \
+	--set model.activation=silu --set model.dropout_rate=0.02 --set optimizer.lr=3e-3 \
+	--set dataloader.batch_size=16 --set fit.early_stopping_patience=200
 
 test: $(READY)
 	@$(BIN)/python -m pytest --numprocesses 2
@@ -71,6 +82,12 @@ bench: $(READY) peer-venv
 
 bench-catalogue: $(READY)
 	@$(BIN)/python benchmarks/catalogue.py
+
+bench-simulate: $(READY)
+	@$(BIN)/python benchmarks/simulate.py
+
+validate: $(READY) $(VALIDATION)
+	@$(BIN)/python validation/run.py
 
 bench-suite: $(READY) peer-venv
 	@$(BIN)/python benchmarks/suite.py

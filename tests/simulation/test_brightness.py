@@ -48,7 +48,8 @@ class TestFullyNeutral:
     Z = np.array([10.0, 15.0, 20.0])
 
     @pytest.fixture(scope="class")
-    def brightness(self) -> Brightness:
+    @classmethod
+    def brightness(cls) -> Brightness:
         return Brightness.of(CONFIG, compute(CONFIG, 2, 0), torch.device("cpu"))
 
     def table(self, brightness: Brightness) -> np.ndarray:

@@ -51,8 +51,9 @@ def test_uniform_wind_has_an_integral(z_end):
     depth, _ = quad(integrand, CONFIG.z_min, end, epsrel=1e-4, limit=200)
     found = map_of(uniform(speed), CONE.z - z_end, torch.zeros((32, 32, 32)))
     assert np.ptp(found) < 1e-6 * abs(found.mean())
-    # To half a plane at the end.
-    assert found.mean() == pytest.approx(-depth * speed / SPEED_OF_LIGHT, rel=1e-2)
+    half_a_plane = 0.5 * CONFIG.cell * float(c.opacity(end))
+    assert abs(found.mean() / (-speed / SPEED_OF_LIGHT) - depth) < half_a_plane
+    assert half_a_plane < 0.02 * depth
 
 
 def test_gas_that_recedes_cools():
@@ -72,7 +73,8 @@ def test_a_map_is_linear_in_the_momentum():
     np.testing.assert_array_equal(map_of(2 * momentum, level, g), 2 * forward)
 
 
-def test_every_plane_is_seen_where_it_is_ionized():
+def test_every_plane_is_seen_where_it_is_ionized(monkeypatch):
+    monkeypatch.setattr(ksz, "PLANES_PER_DEPTH", 1)
     rng = np.random.default_rng(4)
     momentum = (100 * rng.standard_normal((CONE.n_planes, 32, 32))).astype(np.float16)
     g = rng.standard_normal((32, 32, 32)).astype(np.float32)
@@ -86,8 +88,7 @@ def test_every_plane_is_seen_where_it_is_ionized():
         expected += momentum[plane].astype(float) * seen * screen
     per_speed = CONFIG.cell * float(CONFIG.cosmology.opacity(0)) * 100 / SPEED_OF_LIGHT
     found = map_of(momentum, level, torch.from_numpy(g))
-    # The planes of a group share e^-tau.
-    np.testing.assert_allclose(found, -per_speed * expected, atol=1e-3 * found.std())
+    np.testing.assert_allclose(found, -per_speed * expected, atol=1e-5 * found.std())
 
 
 def test_momenta_in_float16_and_shared_depths_change_no_spectrum(theta, monkeypatch, flat_dl):
@@ -104,7 +105,7 @@ def test_momenta_in_float16_and_shared_depths_change_no_spectrum(theta, monkeypa
     g = np.fft.irfftn(kept["modes"][1]) * 0.5
     z, tau = neutral_history(8 + g).optical_depth(config.cosmology)
     level = (cone.z - 8) / (9 * theta["b0_zre"])
-    edges = np.linspace(500, 10_000, 6)
+    edges = np.linspace(500, 5000, 6)
 
     def dl(momentum: np.ndarray, planes_per_depth: int) -> np.ndarray:
         monkeypatch.setattr(ksz, "PLANES_PER_DEPTH", planes_per_depth)

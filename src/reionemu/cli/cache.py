@@ -18,7 +18,7 @@ def cache(
     clear: Annotated[bool, typer.Option("--clear", help="Remove all of it.")] = False,
     json: JsonOption = False,
 ) -> None:
-    """Show what simulations keep on disk to share it, or remove it; it is made again when needed."""
+    """Show, or remove, what simulations share on disk; it is made again when needed."""
     from ..simulation import cache as kept
 
     folder = folder or kept.default_cache()

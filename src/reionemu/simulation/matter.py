@@ -20,8 +20,8 @@ PARTICLES_AT_ONCE = 2**18
 START = 0.5
 """Where a particle starts, in cells from the centre of a cell: on its corner, along each axis.
 
-On the centres, displacements by a wave of a few cells would hardly change the density: its rms
-would be 5 per cent lower at z = 16 than that of the published runs, which this meets to 0.2 per cent.
+On the centres, displacements by a wave of a few cells would hardly change the density: its rms at
+z = 16 would be 5 per cent below that of the published runs, which this meets to 0.2 per cent.
 """
 
 

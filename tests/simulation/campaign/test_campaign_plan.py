@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import re
 import shlex
@@ -43,7 +44,7 @@ def test_parts_of_the_rows_are_the_whole_and_no_name_is_there_twice(seeds, axes,
         assert {task.name for task in tasks} == {f"sim{i}" for i in range(n)}
     pairs = [(task.seed, task.axis) for task in tasks]
     if not isinstance(seeds, OwnSeeds):  # each realization is opened once
-        assert sum(a != b for a, b in zip(pairs, pairs[1:], strict=False)) == len(set(pairs)) - 1
+        assert sum(a != b for a, b in itertools.pairwise(pairs)) == len(set(pairs)) - 1
 
 
 def test_columns_of_a_design_go_by_their_names():
