@@ -11,7 +11,7 @@ import reionemu
 
 ROOT = Path(reionemu.__file__).parent
 
-BASE = ("_lazy", "errors", "config", "devices", "parameters", "targets", "files")
+BASE = ("_lazy", "errors", "config", "devices", "parameters", "targets", "files", "machine", "threads")
 
 ORDER = (
     "base",

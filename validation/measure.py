@@ -11,6 +11,7 @@ from __future__ import annotations
 import argparse
 import json
 import platform
+import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -25,7 +26,13 @@ import numpy as np
 from studies import POINTS, STUDIES, Study
 
 from reionemu.files import write_bytes
-from reionemu.simulation import Realization, Simulation, SimulationConfig, open_realization
+from reionemu.simulation import (
+    Realization,
+    Simulation,
+    SimulationConfig,
+    matter,
+    open_realization,
+)
 from reionemu.simulation.cache import FORMAT
 from reionemu.simulation.fourier import usable_cores
 from reionemu.simulation.initial_conditions import Displacement
@@ -42,10 +49,15 @@ EDGES = (1000.0, 3000.0, 5000.0, 7000.0, 9000.0, 11000.0)
 
 
 def results(
-    name: str, fresh: bool = False, n_seeds: int | None = None, with_fields: bool = True
+    name: str,
+    *,
+    fresh: bool = False,
+    n_seeds: int | None = None,
+    with_fields: bool = True,
+    folder: Path = RESULTS,
 ) -> dict[str, Any]:
     """What a study gave; what is missing is simulated."""
-    study, path = STUDIES[name], RESULTS / f"{name}.json"
+    study, path = STUDIES[name], folder / f"{name}.json"
     config = json.loads(json.dumps(study.config.to_dict()))
     kept: dict[str, Any] = {}
     if path.exists() and not fresh:
@@ -56,19 +68,21 @@ def results(
         "config": config,
         "points": POINTS,
         "shifts": study.shifts,
+        "start": study.start,
         "made_by": made_by(),
         "realizations": [],
         "fields": [],
     }
-    with shifted(study.shifts):
+    grids = [(z, seed) for z in study.fields for seed in range(study.field_seeds)]
+    with changed(study):
         for seed in range(len(kept["realizations"]), n_seeds or study.n_seeds):
             kept["realizations"].append(one_realization(study.config, seed))
             write_bytes(path, json.dumps(kept, indent=1).encode())
-            print(f"{name}: realization {seed} done", flush=True)
-    for z in study.fields[len(kept["fields"]) :] if with_fields else ():
-        kept["fields"].append(fields(study.config, z))
-        write_bytes(path, json.dumps(kept, indent=1).encode())
-        print(f"{name}: fields at z = {z:g} done", flush=True)
+            print(f"{name}: realization {seed} done", file=sys.stderr, flush=True)
+        for z, seed in grids[len(kept["fields"]) :] if with_fields else ():
+            kept["fields"].append(fields(study.config, z, seed))
+            write_bytes(path, json.dumps(kept, indent=1).encode())
+            print(f"{name}: fields at z = {z:g} done", file=sys.stderr, flush=True)
     return kept
 
 
@@ -92,7 +106,7 @@ def one_realization(config: SimulationConfig, seed: int) -> dict[str, Any]:
         "seed": seed,
         "seconds_to_prepare": round(prepared, 2),
         "density_rms": dict(zip(map(str, nodes(config)), rms.tolist(), strict=True)),
-        "z_re": {name: _z_re(realization, name) for name in ("A",)},
+        "z_re": {"A": _z_re(realization, "A")},
         "simulations": {
             name: _simulation(realization.run(theta)) for name, theta in POINTS.items()
         },
@@ -132,7 +146,7 @@ def _displacement(config: SimulationConfig, seed: int) -> Displacement:
     return Displacement.of(config, seed, threads=usable_cores())
 
 
-def fields(config: SimulationConfig, z: float, seed: int = 0) -> dict[str, Any]:
+def fields(config: SimulationConfig, z: float, seed: int) -> dict[str, Any]:
     """Moments of density, and of velocity along each axis [km/s], on the whole grid."""
     displacement, threads = _displacement(config, seed), usable_cores()
     mass = density(config, displacement, z, threads)
@@ -150,15 +164,18 @@ def fields(config: SimulationConfig, z: float, seed: int = 0) -> dict[str, Any]:
 
 
 @contextmanager
-def shifted(shifts: bool) -> Iterator[None]:
-    """Without `shifts`, copies of the box stand one behind the other in the block."""
+def changed(study: Study) -> Iterator[None]:
+    """What is no option of the simulator is as the study has it in the block."""
     made = LightCone.of
 
-    def unshifted(config: SimulationConfig, seed: int, axis: int = 0) -> LightCone:
+    def cone_of(config: SimulationConfig, seed: int, axis: int = 0) -> LightCone:
         cone = made(config, seed, axis)
-        return cone if shifts else replace(cone, shifts=np.zeros_like(cone.shifts))
+        return cone if study.shifts else replace(cone, shifts=np.zeros_like(cone.shifts))
 
-    with mock.patch.object(LightCone, "of", unshifted):
+    with (
+        mock.patch.object(LightCone, "of", cone_of),
+        mock.patch.object(matter, "START", study.start),
+    ):
         yield
 
 
@@ -171,7 +188,12 @@ def main() -> None:
     parser.add_argument("--no-fields", action="store_true", help="leave whole grids out")
     options = parser.parse_args()
     for name in options.studies:
-        results(name, options.fresh, options.seeds, not options.no_fields)
+        results(
+            name,
+            fresh=options.fresh,
+            n_seeds=options.seeds,
+            with_fields=not options.no_fields,
+        )
 
 
 if __name__ == "__main__":

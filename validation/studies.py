@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from reionemu.simulation import PRESETS, SimulationConfig
+from reionemu.simulation.matter import START
 
 POINTS: dict[str, dict[str, float]] = {
     "A": {"zmean_zre": 7.5, "alpha_zre": 0.3, "kb_zre": 1.0, "b0_zre": 0.593119810201661},
@@ -35,14 +36,21 @@ class Study:
         Seeds 0, 1, ... of the initial conditions.
     shifts : bool
         Whether copies of the box along the light cone are shifted across it, as they should be.
+    start : float
+        Where particles start, in cells from the centres of cells; the simulator has them on the
+        corners.
     fields : tuple of float
-        Redshifts at which density and velocity on the whole grid are measured for seed 0.
+        Redshifts at which density and velocity are measured on the whole grid.
+    field_seeds : int
+        For how many of the seeds.
     """
 
     config: SimulationConfig
     n_seeds: int
     shifts: bool = True
+    start: float = START
     fields: tuple[float, ...] = ()
+    field_seeds: int = 1
 
 
 _laptop = PRESETS["laptop"]
@@ -50,12 +58,13 @@ _at_500 = _laptop.with_changes
 
 STUDIES: dict[str, Study] = {
     "demo": Study(PRESETS["demo"], 16, fields=TABLE_A_REDSHIFTS),
-    "laptop": Study(_laptop, 16, fields=TABLE_A_REDSHIFTS),
+    "laptop": Study(_laptop, 12, fields=(7.5,), field_seeds=4),
     "large": Study(PRESETS["large"], 8, fields=TABLE_A_REDSHIFTS),
-    "box_2000": Study(SimulationConfig(box=2000.0, n_cells=512), 8, fields=(7.5, 5.5, 16.0)),
-    "box_1000": Study(SimulationConfig(box=1000.0, n_cells=256), 8, fields=(7.5, 5.5, 16.0)),
+    "box_2000": Study(SimulationConfig(box=2000.0, n_cells=512), 8, fields=(7.5,)),
+    "box_1000": Study(SimulationConfig(box=1000.0, n_cells=256), 8, fields=(7.5,)),
     "medium": Study(PRESETS["medium"], 8),
-    "box_250": Study(SimulationConfig(box=250.0, n_cells=128), 16),
+    "reference": Study(PRESETS["reference"], 8, fields=TABLE_A_REDSHIFTS),
+    "box_250": Study(SimulationConfig(box=250.0, n_cells=128), 16, fields=(7.5,), field_seeds=8),
     "cells_384": Study(_at_500(n_cells=384), 2),
     "cells_512": Study(_at_500(n_cells=512), 1),
     "z_min_5": Study(_at_500(z_min=5.0), 4),
@@ -65,5 +74,6 @@ STUDIES: dict[str, Study] = {
     "parallel": Study(_at_500(geometry="parallel"), 4),
     "cic": Study(_at_500(deposit="cic"), 4),
     "no_shifts": Study(_laptop, 4, shifts=False),
+    "centres": Study(_laptop, 4, start=0.0),
 }
 """By name; seeds are shared, so that studies of one box see the same structures."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import hashlib
 import os
 import re
 import secrets
@@ -232,6 +233,15 @@ def _clone(source: int, target: int) -> bool:
     except (ImportError, OSError):
         return False
     return True
+
+
+def sha256_of(path: Path) -> str:
+    """The SHA-256 of a file, read a piece at a time."""
+    digest = hashlib.sha256()
+    with open(path, "rb") as file:
+        while block := file.read(2**20):
+            digest.update(block)
+    return digest.hexdigest()
 
 
 def _is_running(pid: int) -> bool:

@@ -8,16 +8,14 @@ import torch
 
 from reionemu.simulation.fourier import (
     Shells,
-    for_each,
-    in_order,
     in_slabs,
     one_torch_thread,
     to_modes,
     to_real,
-    usable_cores,
     wave_numbers,
     wavenumber_table,
 )
+from reionemu.threads import for_each, in_order
 
 
 def field_of(n: int) -> torch.Tensor:
@@ -97,7 +95,3 @@ def test_pytorch_gets_its_threads_back_after_an_error():
         assert torch.get_num_threads() == 2
     finally:
         torch.set_num_threads(before)
-
-
-def test_there_is_a_core_to_use():
-    assert 1 <= usable_cores() <= 4096

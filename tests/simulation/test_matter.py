@@ -26,7 +26,7 @@ from reionemu.simulation.matter import (
 
 Z = 8.0
 CONFIG = SimulationConfig(box=100.0, n_cells=32)
-FAINT = replace(CONFIG, cosmology=Cosmology(sigma8=0.004))
+FAINT = replace(CONFIG, cosmology=Cosmology(sigma8=0.001))
 D1 = float(Cosmology().growth_factor(Z))
 
 

@@ -11,6 +11,7 @@ import numpy as np
 
 from ..data.splits import split_indices
 from ..errors import ConfigError
+from ..files import sha256_of
 from ..parameters import ParameterBox
 
 MAX_HASHED_BYTES = 512 * 10**6
@@ -129,15 +130,6 @@ def training_box(h5_path: Path, split: Mapping[str, Any] | None) -> dict[str, li
     if not rows or not data.param_names:
         return None
     return ParameterBox.around(data.param_names, data.X[rows]).to_mapping()
-
-
-def sha256_of(path: Path) -> str:
-    """The SHA-256 of a file, read a piece at a time."""
-    digest = hashlib.sha256()
-    with open(path, "rb") as file:
-        while block := file.read(2**20):
-            digest.update(block)
-    return digest.hexdigest()
 
 
 def weights_sha256(weights: Mapping[str, np.ndarray]) -> str:

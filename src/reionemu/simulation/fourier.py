@@ -10,22 +10,17 @@ a fixed size, so that no number depends on how many threads there are.
 
 from __future__ import annotations
 
-import os
-from collections import deque
-from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import TypeVar
 
 import numpy as np
 import torch
 from scipy import fft as scipy_fft
 
+from ..threads import for_each
+
 SLAB = 16
 """Planes that are worked on together."""
-
-A = TypeVar("A")
-B = TypeVar("B")
 
 
 def wave_numbers(n: int) -> np.ndarray:
@@ -65,34 +60,6 @@ def wavenumber_table(n: int, box: float) -> np.ndarray:
 def in_slabs(length: int, size: int = SLAB) -> Iterator[slice]:
     """Slices of `size` that cover range(length)."""
     return (slice(start, min(start + size, length)) for start in range(0, length, size))
-
-
-def in_order(function: Callable[[A], B], items: Iterable[A], threads: int) -> Iterator[B]:
-    """`map` on threads, in order, with no more results waiting than threads."""
-    if threads == 1:
-        yield from map(function, items)
-        return
-    with ThreadPoolExecutor(threads) as pool:
-        pending: deque[Future] = deque()
-        for item in items:
-            pending.append(pool.submit(function, item))
-            if len(pending) > threads:
-                yield pending.popleft().result()
-        while pending:
-            yield pending.popleft().result()
-
-
-def for_each(function: Callable[[A], object], items: Iterable[A], threads: int) -> None:
-    """Call `function` for each item, on threads."""
-    for _ in in_order(function, items, threads):
-        pass
-
-
-def usable_cores() -> int:
-    """Processor cores that this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
 
 
 @contextmanager

@@ -20,10 +20,10 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
+from ..threads import for_each
 from .config import SimulationConfig
 from .fourier import (
     Shells,
-    for_each,
     to_modes,
     to_real,
     wave_numbers,

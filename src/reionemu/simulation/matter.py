@@ -8,10 +8,11 @@ from collections.abc import Iterator
 import numpy as np
 import torch
 
+from ..threads import in_order
 from .config import SimulationConfig
 from .cosmology import Cosmology
 from .deposit import deposit, without_margin
-from .fourier import SLAB, in_order, in_slabs
+from .fourier import SLAB, in_slabs
 from .initial_conditions import Displacement, Step
 from .light_cone import LightCone
 

@@ -6,8 +6,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ..machine import usable_cores
 from .config import SimulationConfig, n_planes
-from .fourier import SLAB, usable_cores
+from .fourier import SLAB
 from .ksz import PLANES_PER_DEPTH
 from .shared import shapes
 

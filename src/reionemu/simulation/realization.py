@@ -17,11 +17,12 @@ import torch
 
 from ..config import check_keys
 from ..errors import ConfigError, OutOfRangeError
+from ..machine import usable_cores
 from ..parameters import PARAMETER_NAMES
 from .brightness import Brightness, coarse_cells, low_modes
 from .cache import load_or_compute
 from .config import SimulationConfig
-from .fourier import Shells, inverse_along, usable_cores
+from .fourier import Shells, inverse_along
 from .history import NeutralHistory, neutral_history
 from .ksz import KszSum
 from .light_cone import LightCone
@@ -154,7 +155,6 @@ class Realization:
         depth_z, depth = history.optical_depth(config.cosmology, config.helium)
         at = history.at(redshifts)
         missing = max(float(g.var() - g_coarse.var()), 1e-12) ** 0.5
-        level = ionized_above(theta, redshifts)
         return Simulation(
             parameters=theta,
             seed=self.seed,
@@ -166,7 +166,7 @@ class Realization:
             x_m=at.x_m,
             x_v=at.x_v,
             tau=float(depth[-1]),
-            power_21cm=self._brightness.spectra(redshifts, at.x_v, g_coarse, missing, level),
+            power_21cm=self._brightness.spectra(redshifts, at.x_v, g_coarse, missing),
         )
 
     def zreion(self, theta: Mapping[str, float]) -> np.ndarray:

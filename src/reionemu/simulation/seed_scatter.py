@@ -1,4 +1,4 @@
-"""How much a spectrum varies from seed to seed: measured for each preset, and kept with the package.
+"""How much a spectrum varies from seed to seed: measured for each preset, and kept.
 
 A map is made by a few large velocity modes, so its D_ell is that of one realization: at fixed
 parameters it scatters by many per cent. Suites of shared seeds do not show this scatter, but a
@@ -45,12 +45,13 @@ def seed_scatter(config: SimulationConfig) -> dict[str, Any] | None:
         spectrum : options of the estimator
     """
     wanted = {name: getattr(config, name) for name in FIELDS}
-    for name, entry in _table()["presets"].items():
+    table = json.loads(_text())  # a copy for each caller
+    for name, entry in table["presets"].items():
         if {field: entry["config"][field] for field in FIELDS} == wanted:
-            return {"preset": name, "spectrum": _table()["spectrum"], **entry["scatter"]}
+            return {"preset": name, "spectrum": table["spectrum"], **entry["scatter"]}
     return None
 
 
 @lru_cache(maxsize=1)
-def _table() -> dict[str, Any]:
-    return json.loads(Path(__file__).with_name("seed_scatter.json").read_text(encoding="utf-8"))
+def _text() -> str:
+    return Path(__file__).with_name("seed_scatter.json").read_text(encoding="utf-8")

@@ -16,8 +16,9 @@ from typing import Any
 import numpy as np
 import torch
 
+from ..threads import for_each
 from .config import SimulationConfig
-from .fourier import as_real, for_each, one_torch_thread, to_modes
+from .fourier import as_real, one_torch_thread, to_modes
 from .initial_conditions import STEPS, Displacement
 from .ksz import proper_density
 from .light_cone import LightCone
@@ -42,7 +43,8 @@ class Shared:
 def nodes(config: SimulationConfig) -> tuple[float, ...]:
     """Redshifts, at most 1 apart, at which densities are kept: three or more, over zmean_range."""
     low, high = config.zmean_range
-    low, high = math.floor(low), math.ceil(high)
+    low = math.floor(low)
+    high = max(math.ceil(high), low + 1)
     return tuple(np.linspace(low, high, max(3, high - low + 1)).tolist())
 
 

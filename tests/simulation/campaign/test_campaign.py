@@ -55,14 +55,13 @@ def test_a_second_run_finds_everything(lab):
     assert len(lab.done("run")) == 3
 
 
-@pytest.mark.parametrize("options", [{"workers": 2}, {"parts": ("2:", ":2")}])
-def test_the_same_bytes_however_it_is_shared_out(lab, options):
+def test_the_same_bytes_however_it_is_shared_out(lab):
     config = lab.config.with_changes(realizations=(5, 2), axes=(0, 1))
     lab.run(3, "serial", config=config)
-    for rows in options.pop("parts", (":",)):
-        result = lab.run(3, "shared", config=config, rows=parse_rows(rows), **options)
-    assert result.complete
-    assert lab.sums("serial") == lab.sums("shared")
+    assert lab.run(3, "workers", config=config, workers=2).complete
+    lab.run(3, "parts", config=config, rows=parse_rows("2:"))
+    assert lab.run(3, "parts", config=config, rows=parse_rows(":2")).complete
+    assert lab.sums("serial") == lab.sums("workers") == lab.sums("parts")
     assert len(set(lab.sums("serial").values())) == 2 * 3 * 4  # no two files are the same
 
 
@@ -87,7 +86,8 @@ def test_rows_of_their_own_seeds_are_not_cached_and_are_called_by_their_row(lab)
 
 
 def test_the_raw_files_condense_to_what_was_simulated(lab):
-    raw = lab.run(3, seed_scatter={"ell": [3000], "covariance": [[0.01]]}).raw
+    scatter = {"ell": [3000], "covariance": [[0.01]]}
+    raw = lab.run(3, seed_scatter=scatter).raw
     stats = condense_sim_root(raw, lab.path / "suite.h5")
     assert (stats.written, stats.skipped_total) == (3, 0)
     with h5py.File(lab.path / "suite.h5") as h5:
@@ -98,24 +98,21 @@ def test_the_raw_files_condense_to_what_was_simulated(lab):
         )
         assert h5["sims/sim1/output/ksz_map"].shape == (16, 16)
         campaign = json.loads(h5["campaign"].asstr()[()])
-    assert campaign["seed_scatter"] == {"ell": [3000], "covariance": [[0.01]]}
+    assert campaign["seed_scatter"] == scatter
     assert campaign["config"]["box"] == 100.0
     assert campaign["rows"] == lab.design(3).tolist()
 
 
-@pytest.mark.parametrize(
-    ("changes", "named"),
-    [
-        ({"box": 200.0}, "box is 100.0 there, 200.0 here"),
-        ({"realizations": (0, 1)}, r"realizations is \[0\] there, \[0, 1\] here"),
-        ({"realizations": OwnSeeds(0)}, "realizations"),
-    ],
-)
-def test_another_configuration_is_refused_by_what_differs(lab, changes, named):
+def test_another_configuration_is_refused_by_what_differs(lab):
     lab.run(2)
     before = lab.sums()
-    with pytest.raises(AlreadyExistsError, match=named):
-        lab.run(2, config=lab.config.with_changes(**changes))
+    for changes, named in (
+        ({"box": 200.0}, "box is 100.0 there, 200.0 here"),
+        ({"realizations": (0, 1)}, r"realizations is \[0\] there, \[0, 1\] here"),
+        ({"realizations": OwnSeeds(0)}, r'realizations is \[0\] there, {"base": 0} here'),
+    ):
+        with pytest.raises(AlreadyExistsError, match=named):
+            lab.run(2, config=lab.config.with_changes(**changes))
     assert lab.sums() == before
 
 
@@ -201,8 +198,8 @@ def test_too_little_memory_is_refused_before_anything_is_written(lab, monkeypatc
     monkeypatch.setenv("FAKE_MEMORY", str(10**15))
     with pytest.raises(ConfigError, match=r"not enough memory: 1 process may take 2e\+03 TB"):
         lab.run(2)
-    assert list((lab.path / "raw").iterdir()) == []
-    assert lab.run(2, force=True).complete
+    assert not (lab.path / "raw").exists()
+    assert lab.run(1, force=True).complete
 
 
 def test_zmean_widens_the_range_by_the_whole_design():

@@ -84,7 +84,7 @@ def test_killed_at_random_moments_and_started_again_it_becomes_the_same(lab, mon
 def test_stopped_it_leaves_no_process_and_goes_on_later(lab, monkeypatch, number):
     monkeypatch.setenv("FAKE_SECONDS", "0.4")
     program = lab.start(6, workers=2)
-    wait_until(lambda: len(lab.done("run")) >= 2)
+    wait_until(lambda: len(lab.sums()) >= 2)
     program.send_signal(number)
     _, err = program.communicate(timeout=20)
     assert program.returncode != 0
@@ -152,3 +152,19 @@ def test_a_record_that_is_none_makes_a_simulation_damaged(lab):
 def test_a_folder_without_a_campaign_has_no_status(tmp_path):
     with pytest.raises(MissingFileError, match=r"has no campaign\.json"):
         campaign_status(tmp_path)
+
+
+def test_without_locks_two_programs_do_the_same_and_come_to_the_same(lab, monkeypatch):
+    lab.run(3, "serial")
+    (lab.path / "sitecustomize.py").write_text(
+        "import errno, fcntl\n"
+        "def flock(*_): raise OSError(errno.ENOSYS, 'Function not implemented')\n"
+        "fcntl.flock = flock\n"
+    )
+    monkeypatch.setenv("PYTHONPATH", str(lab.path))
+    monkeypatch.setenv("FAKE_SECONDS", "0.5")
+    found = [finish(program) for program in [lab.start(3), lab.start(3)]]
+    assert sum(result["made"] for result in found) == 3
+    assert [result["failed"] for result in found] == [[], []]
+    assert len(lab.done("run")) > 2 * 3  # there were none indeed
+    assert lab.sums() == lab.sums("serial")

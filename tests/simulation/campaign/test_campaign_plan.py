@@ -14,8 +14,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from reionemu import machine
 from reionemu.errors import ConfigError
-from reionemu.simulation.campaign import machine
 from reionemu.simulation.campaign.plan import make_plan, parse_rows
 from reionemu.simulation.campaign.resources import Needs, choose_workers
 from reionemu.simulation.campaign.slurm import array_script

@@ -3,7 +3,7 @@
     plan        design + configuration -> tasks, one a simulation
     ledger      campaign.json: a folder belongs to one campaign
     records     what is there, and whether it is whole; manifest.json
-    work        making one simulation after another
+    work        making one simulation after another        (locks: who is at which)
     processes   worker processes on this machine           (worker: their main program)
     on_ray      tasks on a Ray cluster
     slurm       the script of a job array

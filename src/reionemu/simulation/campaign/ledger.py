@@ -6,8 +6,7 @@ import contextlib
 import hashlib
 import json
 import platform
-import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from datetime import datetime, timezone
 from importlib import metadata
 from pathlib import Path
@@ -17,17 +16,17 @@ import numpy as np
 
 from ... import __version__
 from ...config import from_mapping
-from ...errors import AlreadyExistsError, FileBusyError, MissingFileError, UnreadableFileError
-from ...files import exclusive, write_bytes
+from ...errors import AlreadyExistsError, MissingFileError, UnreadableFileError
+from ...files import write_bytes
 from ...parameters import PARAMETER_NAMES
 from ..config import SimulationConfig
 from ..raw_files import to_json
+from .locks import locked
 from .plan import Plan
 
 CAMPAIGN = "campaign.json"
 SCHEMA_VERSION = 1
 _MAX_BYTES = 2**28
-_PATIENCE_S = 60.0
 
 
 def config_document(config: SimulationConfig) -> dict[str, Any]:
@@ -66,7 +65,7 @@ def settle(
     """
     if holds(raw, plan):
         return
-    with _patiently(raw / CAMPAIGN):
+    with locked(raw / f".{CAMPAIGN}.lock", wait=True):
         if not holds(raw, plan):  # nobody was faster
             write_bytes(raw / CAMPAIGN, to_json(_document(plan, source, seed_scatter)))
 
@@ -169,20 +168,3 @@ def _differences(there: Any, here: Any, where: str = "") -> list[str]:
     return (
         [] if there == here else [f"{where} is {json.dumps(there)} there, {json.dumps(here)} here"]
     )
-
-
-@contextlib.contextmanager
-def _patiently(path: Path) -> Iterator[None]:
-    """`files.exclusive`, waiting for the others that start at the same moment."""
-    end = time.monotonic() + _PATIENCE_S
-    while True:
-        with contextlib.ExitStack() as stack:
-            try:
-                stack.enter_context(exclusive(path))
-            except FileBusyError:
-                if time.monotonic() > end:
-                    raise
-                time.sleep(0.05)
-                continue
-            yield
-            return

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import json
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -11,15 +10,13 @@ from pathlib import Path
 from typing import Any
 
 from ...errors import AlreadyExistsError, UnreadableFileError
-from ...files import write_bytes
+from ...files import sha256_of, write_bytes
 from ..raw_files import DATA_FILES, RECORD, to_json
 from .ledger import CAMPAIGN, SCHEMA_VERSION, config_hash, read_campaign
 from .plan import Task
 
 MANIFEST, CHECKSUMS = "manifest.json", "SHA256SUMS"
 MISSING, THERE, OTHER, DAMAGED = "missing", "there", "other", "damaged"
-
-_CHUNK = 2**20
 
 
 @dataclass(frozen=True)
@@ -173,21 +170,13 @@ def _flaw(path: Path, facts: dict[str, Any], verify: bool) -> str:
         size = path.stat().st_size
         if size != facts.get("size_bytes"):
             return f"has {size} bytes; {facts.get('size_bytes')} were written"
-        if verify and _sha256(path) != facts.get("sha256"):
+        if verify and sha256_of(path) != facts.get("sha256"):
             return "does not have the SHA-256 that was recorded"
     except FileNotFoundError:
         return "is not there"
     except OSError as error:
         return f"cannot be read: {error.strerror}"
     return ""
-
-
-def _sha256(path: Path) -> str:
-    digest = hashlib.sha256()
-    with open(path, "rb") as file:
-        while chunk := file.read(_CHUNK):
-            digest.update(chunk)
-    return digest.hexdigest()
 
 
 def write_manifest(raw: Path) -> bool:
@@ -211,7 +200,7 @@ def write_manifest(raw: Path) -> bool:
         "schema_version": SCHEMA_VERSION,
         "config": document["config"],
         "design": document["design"],
-        "campaign_sha256": _sha256(raw / CAMPAIGN),
+        "campaign_sha256": sha256_of(raw / CAMPAIGN),
         "simulations": records,
         "seconds": sum(record["seconds"] for record in records.values()),
     }

@@ -9,10 +9,10 @@ from pathlib import Path
 from ...config import require_int
 from ...errors import ConfigError
 from ...files import human_size, require_space
-from .machine import available_memory, usable_cores
+from ...machine import available_memory, usable_cores
 from .plan import Plan
 
-_BYTES_PER_WAVENUMBER = 26 * 3 * 8
+_BYTES_PER_WAVENUMBER = 26 * 3 * 8  # of which there are some N / 4
 _SMALL_FILES_BYTES = 40_000
 
 
@@ -56,7 +56,7 @@ def needs_of(plan: Plan, simulator: str) -> Needs:
         worker=running if plan.realizations else max(preparing, running),
         mapped=estimate.mapped_bytes if plan.realizations else 0,
         cache=estimate.cache_bytes,
-        simulation=4 * pixels**2 + _BYTES_PER_WAVENUMBER * pixels + _SMALL_FILES_BYTES,
+        simulation=4 * pixels**2 + _BYTES_PER_WAVENUMBER * pixels // 4 + _SMALL_FILES_BYTES,
     )
 
 
@@ -103,7 +103,12 @@ def cache_folder(plan: Plan, wanted: Path | None) -> Path | None:
 
 def require_disk(raw: Path, cache: Path | None, plan: Plan, needs: Needs, tasks: int) -> None:
     """Raise NotEnoughSpaceError unless simulations and cache fit on their disks."""
-    require_space(raw, needs.simulation * tasks, f"{tasks} simulations")
+    require_space(_existing(raw), needs.simulation * tasks, f"{tasks} simulations")
     if cache is not None and not cache.exists():  # what it holds already is not known here
-        cache.mkdir(parents=True)
-        require_space(cache, needs.cache * plan.realizations, "what the simulations share")
+        room = needs.cache * plan.realizations
+        require_space(_existing(cache), room, "what the simulations share")
+
+
+def _existing(path: Path) -> Path:
+    """A folder, or the first of those above it that exists."""
+    return next(folder for folder in (path, *path.parents) if folder.exists())

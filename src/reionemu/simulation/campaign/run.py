@@ -83,7 +83,8 @@ def run_campaign(
     """Make the simulations of a design that are not there yet.
 
         raw/
-          campaign.json      configuration, rows, versions: a folder belongs to one campaign
+          campaign.json      configuration, rows, versions, sample variance of the spectra; a
+                             folder belongs to one campaign
           sim<row>[_s<seed>][_a<axis>]/    see `raw_files.write_simulation`
           manifest.json      all records, once everything is there
           SHA256SUMS         for `sha256sum -c`, likewise
@@ -138,7 +139,6 @@ def run_campaign(
     source = Path(design).expanduser() if isinstance(design, (str, os.PathLike)) else None
     plan = make_plan(load_design(design), config)
     raw = Path(raw).expanduser().absolute()
-    raw.mkdir(parents=True, exist_ok=True)
     holds(raw, plan)  # or another campaign's folder is refused
     tasks = plan.tasks(rows)
     todo = missing_tasks(raw, tasks, config_hash(plan.config))
@@ -149,6 +149,7 @@ def run_campaign(
         folder = cache_folder(plan, cache)
         job = _Job(plan, todo, _settings(raw, plan, folder, device), workers, ray, force)
         answers = _answers(job, progress, say)
+        raw.mkdir(parents=True, exist_ok=True)
         settle(raw, plan, source, seed_scatter)
         with _stoppable(), contextlib.closing(answers):
             count.gather(answers, progress)

@@ -19,11 +19,11 @@ from typing import Any
 
 from ...config import from_mapping
 from ...errors import FileBusyError, MissingFileError, NotEnoughSpaceError, ReionemuError
-from ...files import exclusive
+from ...machine import usable_cores
 from ..config import SimulationConfig
 from ..raw_files import write_simulation
 from .ledger import CAMPAIGN, software
-from .machine import usable_cores
+from .locks import locked
 from .plan import Task
 from .records import THERE, identity_of, inspect
 
@@ -105,7 +105,7 @@ class Worker:
             )
         workplace = self._raw / WORKPLACE
         workplace.mkdir(exist_ok=True)
-        with exclusive(workplace / task.name):
+        with locked(workplace / f"{task.name}.lock", wait=False):
             if inspect(self._raw, task, self._settings.identity)[0] == THERE:
                 return Answer(THERE)
             realization = self._opened(task, progress)
@@ -168,13 +168,6 @@ def _one_at_a_time(cache: Path | None) -> Iterator[None]:
     if cache is None:
         yield
         return
-    import filelock
-
     cache.mkdir(parents=True, exist_ok=True)
-    lock = filelock.FileLock(cache / ".preparing.lock")
-    with contextlib.suppress(NotImplementedError):  # no locks: several compute the same
-        lock.acquire()
-    try:
+    with locked(cache / ".preparing.lock", wait=True):
         yield
-    finally:
-        lock.release()

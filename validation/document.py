@@ -1,0 +1,157 @@
+"""Writes docs/validation.md and its figures from what the studies gave."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+
+import figures
+import linear
+import numpy as np
+from compare import REFERENCE, grid_at, percent, velocity_of_reference
+from convergence import (
+    BOXES,
+    COARSE_BOXES,
+    OPTIONS,
+    box_table,
+    change_table,
+    extreme_trend,
+    load,
+    paired,
+    scatter_table,
+)
+from run import report
+from seed_scatter import box_ratio, correlation, step_ratios
+from studies import POINTS, STUDIES
+
+from reionemu.files import write_bytes
+
+TARGET = Path(__file__).parents[1] / "docs" / "validation.md"
+
+CELL_NAMES = {
+    "demo": "128^3 cells of 3.91",
+    "cells_384": "384^3 cells of 1.30",
+    "cells_512": "512^3 cells of 0.98",
+}
+
+
+def document(name: str) -> str:
+    """The page, comparing that preset with the published runs."""
+    made = load(name)["made_by"]
+    template = (Path(__file__).parent / "page.md").read_text()
+    return template.format(
+        report=report(name, load(name)),
+        versions=", ".join(f"{package} {made[package]}" for package in made),
+        seeds_large=len(load(name)["realizations"]),
+        velocity=velocity_text(name),
+        cell_loss=cell_loss_text(),
+        extremes="\n".join(extreme_lines()),
+        box_table=box_table(BOXES),
+        coarse_table=box_table(COARSE_BOXES),
+        cells_table=change_table(CELL_NAMES),
+        cells_table_a=change_table(CELL_NAMES, point="A"),
+        options_b=change_table(OPTIONS),
+        options_a=change_table(OPTIONS, point="A"),
+        no_shifts=no_shifts_text(),
+        scatter_table=scatter_table((*BOXES, *COARSE_BOXES)),
+        box_ratio=f"{box_ratio():.2f}",
+        steps=step_text(),
+        correlation=f"{correlation('large').min():.2f}",
+        correlation_mean=f"{_off_diagonal(correlation('large')).mean():.2f}",
+        points="\n".join(point_lines()),
+    )
+
+
+def point_lines() -> Iterable[str]:
+    """The points of the space of parameters."""
+    for name, theta in POINTS.items():
+        values = ", ".join(f"{key} {value:.5g}" for key, value in theta.items())
+        yield f"- {name}: {values}"
+
+
+def velocity_text(name: str) -> str:
+    """What linear theory says of velocities in this box and in its realizations."""
+    config, whole = STUDIES[name].config, STUDIES["reference"].config
+    n = len(load(name)["realizations"])
+    expected = linear.velocity_rms(config, 7.5) / linear.velocity_rms(whole, 7.5)
+    seeds = [linear.realized_velocity_rms(config, 7.5, seed).mean() for seed in range(n)]
+    relative = np.array(seeds) / linear.velocity_rms(config, 7.5)
+    grid = grid_at(load(name), 7.5)
+    speed = float(np.mean(grid["velocity_rms"]))
+    published = np.mean(next(r for r in REFERENCE["A"]["rows"] if r[0] == 7.5)[4:7])
+    average = speed / relative[0] * relative.mean()
+    return (
+        f"Without the modes that are longer than the box, linear theory expects "
+        f"{percent(expected)} of the published box; one component of a realization scatters about "
+        f"that by {100 * linear.velocity_scatter(config):.1f}% "
+        f"({100 * linear.velocity_scatter(whole):.1f}% in the published box). The large-scale "
+        f"modes of seed 0 make its mean over the axes {percent(relative[0])}, those of seeds 0 to "
+        f"{n - 1} range from {percent(relative.min())} to {percent(relative.max())} with a mean of "
+        f"{percent(relative.mean())}. Measured on the grid at z = 7.5: {speed:.1f} km/s for seed "
+        f"0, {percent(speed / published)} of the published {published:.1f}; "
+        f"{percent(speed / np.mean(velocity_of_reference(name, 7.5)))} when the factors of box and "
+        f"seed are taken out. With the mean factor of the {n} seeds in place of that of seed 0 it "
+        f"is {average:.1f} km/s, {percent(average / published / expected)} of the published one "
+        "after that of the box."
+    )
+
+
+def cell_loss_text() -> str:
+    """What the grid takes off linear theory's velocities, by study."""
+    parts = []
+    for name in ("box_2000", "box_1000", "demo", "large", "laptop"):
+        grid, config = grid_at(load(name), 7.5), STUDIES[name].config
+        theory = linear.realized_velocity_rms(config, 7.5, 0).mean()
+        ratio = float(np.mean(grid["velocity_rms"])) / theory
+        parts.append(f"{percent(ratio)} in {config.box:g} with cells of {config.cell:.2f}")
+    return "; ".join(parts)
+
+
+def extreme_lines() -> Iterable[str]:
+    """Extremes by box, and what their trend makes of the published volume."""
+    published = REFERENCE["A"]["z_re"]
+    row = next(r for r in REFERENCE["A"]["rows"] if r[0] == 7.5)
+    values = {
+        "z_re max": published["max"],
+        "z_re min": published["min"],
+        "density max": row[2],
+        "density min": row[3],
+    }
+    for kind, there in values.items():
+        trend = extreme_trend(kind)
+        means = ", ".join(
+            f"{mean:.3g} in {box:g}"
+            for mean, box in zip(trend["means"], trend["boxes"], strict=True)
+        )
+        yield (
+            f"- {kind}: {means}; a power law gives {trend['expected']:.3g} +- "
+            f"{trend['expected_scatter']:.2g} in 2000 Mpc/h; the published run has {there:.3g}."
+        )
+
+
+def no_shifts_text() -> str:
+    """What seeing the same structures again and again does."""
+    factors = [1 + paired("no_shifts", "laptop", point)[0] for point in ("A", "B")]
+    return f"{min(f.min() for f in factors):.1f} to {max(f.max() for f in factors):.1f}"
+
+
+def step_text() -> str:
+    """Scatter of D_ell from one size of the box to the next."""
+    return ", ".join(
+        f"{ratio:.2f} from {small} to {large}" for small, large, ratio in step_ratios()
+    )
+
+
+def _off_diagonal(matrix: np.ndarray) -> np.ndarray:
+    return matrix[~np.eye(len(matrix), dtype=bool)]
+
+
+def main() -> None:
+    """Write page and figures."""
+    figures.draw("large")
+    write_bytes(TARGET, document("large").encode())
+    print(f"wrote {TARGET}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,138 @@
+"""Writes src/reionemu/simulation/seed_scatter.json from what the studies of the presets gave.
+
+    python validation/seed_scatter.py
+
+The published box takes more memory than most machines have. Its scatter is that of `large`, times
+how much less a box of 2000 Mpc/h scatters than one of 1000, both of cells of 3.9 Mpc/h.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from compare import Results, first, fractional_std, log_covariance, spectra
+from measure import RESULTS
+from studies import POINTS
+
+import reionemu.simulation
+from reionemu.files import write_bytes
+from reionemu.spectra import ClConfig
+
+TARGET = Path(reionemu.simulation.__file__).with_name("seed_scatter.json")
+
+MEASURED = ("demo", "laptop", "medium", "large")
+
+KEPT = ("box", "n_cells", "geometry", "z_min", "z_max", "deposit", "cosmology")
+
+
+def entry(name: str) -> dict[str, Any]:
+    """What is known of a preset that was simulated."""
+    results = load(name)
+    by_point = {point: spectra(results, point) for point in POINTS}
+    return {
+        "config": {key: results["config"][key] for key in KEPT},
+        "scatter": {
+            "ell": rounded(first(results)["ell"]),
+            "covariance": rounded(pooled(by_point)),
+            "n_realizations": len(results["realizations"]),
+            "points": {
+                point: {
+                    "parameters": POINTS[point],
+                    "mean_dl": rounded(dl.mean(axis=0)),
+                    "fractional_std": rounded(fractional_std(dl)),
+                    "covariance": rounded(log_covariance(dl)),
+                }
+                for point, dl in by_point.items()
+            },
+            "measured_with": {key: results["config"][key] for key in ("box", "n_cells")},
+            "note": "",
+        },
+    }
+
+
+def reference_entry() -> dict[str, Any]:
+    """What is thought of the published box."""
+    large, ratio = entry("large"), box_ratio()
+    scatter = large["scatter"]
+    scatter["covariance"] = rounded(np.array(scatter["covariance"]) * ratio**2)
+    for point in scatter["points"].values():
+        point["covariance"] = rounded(np.array(point["covariance"]) * ratio**2)
+        point["fractional_std"] = rounded(np.array(point["fractional_std"]) * ratio)
+    scatter["n_realizations"] = len(load("box_2000")["realizations"])
+    scatter["measured_with"] = {"box": 2000.0, "n_cells": 512}
+    scatter["note"] = (
+        f"Not measured with this configuration. The covariance is that of the preset large (box "
+        f"1000, {len(load('large')['realizations'])} realizations) times {ratio**2:.3f}, the ratio "
+        "of the variances of ln D_ell that boxes of 2000 and 1000 Mpc/h have with cells of 3.9 "
+        "Mpc/h, over the two bands from ell = 1000 to 5000; mean_dl is that of large."
+    )
+    config = {**large["config"], "box": 2000.0, "n_cells": 1024}
+    return {"config": config, "scatter": scatter}
+
+
+def box_ratio() -> float:
+    """Standard deviation of ln D_ell in a box of 2000 in units of that in one of 1000 Mpc/h.
+
+    One number for all points and bands: no trend with either can be told from noise.
+    """
+    return step_ratios()[-1][2]
+
+
+def step_ratios() -> list[tuple[str, str, float]]:
+    """Scatter of ln D_ell in a larger box in units of that in a smaller one, over common bands."""
+    found = []
+    for small, large in (("laptop", "large"), ("demo", "box_1000"), ("box_1000", "box_2000")):
+        spread = []
+        for name in (small, large):
+            logs = [np.log(spectra(load(name), point, "band_dl")) for point in POINTS]
+            spread.append(np.sqrt(np.mean([log.var(axis=0, ddof=1) for log in logs])))
+        labels = (f"{load(name)['config']['box']:g}" for name in (small, large))
+        found.append((*labels, float(spread[1] / spread[0])))
+    return found
+
+
+def correlation(name: str) -> np.ndarray:
+    """Correlation of the default bins, shape (b, b)."""
+    covariance = pooled({point: spectra(load(name), point) for point in POINTS})
+    std = np.sqrt(np.diag(covariance))
+    return covariance / np.outer(std, std)
+
+
+def pooled(by_point: dict[str, np.ndarray]) -> np.ndarray:
+    """The mean over points of the covariance of ln D_ell, shape (b, b)."""
+    return np.mean([log_covariance(dl) for dl in by_point.values()], axis=0)
+
+
+def load(name: str) -> Results:
+    """What a study gave."""
+    return json.loads((RESULTS / f"{name}.json").read_text())
+
+
+def rounded(values: Any) -> Any:
+    """To six digits, as nested lists."""
+    array = np.asarray(values, dtype=float)
+    flat = [float(f"{value:.6g}") for value in array.ravel()]
+    return np.reshape(flat, array.shape).tolist()
+
+
+def main() -> None:
+    """Write the file."""
+    spectrum = asdict(ClConfig())
+    document = {
+        "format": 1,
+        "what": "scatter of ln D_ell of one kSZ map over realizations of its initial conditions",
+        "made_with": "validation/seed_scatter.py",
+        "made_by": load("large")["made_by"],
+        "spectrum": {key: spectrum[key] for key in ("estimator", "nbins", "ell_cut")},
+        "presets": {name: entry(name) for name in MEASURED} | {"reference": reference_entry()},
+    }
+    write_bytes(TARGET, (json.dumps(document, indent=1) + "\n").encode())
+    print(f"wrote {TARGET}")
+
+
+if __name__ == "__main__":
+    main()
