@@ -11,7 +11,18 @@ import reionemu
 
 ROOT = Path(reionemu.__file__).parent
 
-BASE = ("_lazy", "errors", "config", "devices", "parameters", "targets", "files", "machine", "threads")
+BASE = (
+    "_lazy",
+    "config",
+    "devices",
+    "errors",
+    "files",
+    "locks",
+    "machine",
+    "parameters",
+    "targets",
+    "threads",
+)
 
 ORDER = (
     "base",

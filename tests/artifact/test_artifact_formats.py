@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+import shutil
 import sys
 import zipfile
 from collections.abc import Callable, Iterator
@@ -317,13 +318,17 @@ def hdf5_items(h5: h5py.File) -> Iterator[tuple[str, object]]:
 
     found: dict[str, object] = {f"attr {name}": value for name, value in h5.attrs.items()}
 
-    def visit(name: str, item: object) -> None:
-        if isinstance(item, h5py.Dataset):
-            found[general(name)] = item
-        for key, value in item.attrs.items():
-            found[f"{general(name)} attr {key}"] = value
+    def visit(group: h5py.Group) -> None:
+        for item in group.values():  # not visititems, which passes over second links
+            name = item.name.lstrip("/")
+            if isinstance(item, h5py.Dataset):
+                found[general(name)] = item
+            else:
+                visit(item)
+            for key, value in item.attrs.items():
+                found[f"{general(name)} attr {key}"] = value
 
-    h5.visititems(visit)
+    visit(h5)
     return iter(found.items())
 
 
@@ -340,30 +345,59 @@ def hdf5_rows() -> dict[str, tuple[str, str]]:
     return described
 
 
-def test_every_dataset_and_attribute_is_described(condensed_h5: Path) -> None:
-    with h5py.File(condensed_h5) as h5:
-        assert {name for name, _ in hdf5_items(h5)} == set(hdf5_rows())
+@pytest.fixture
+def suite_h5(condensed_h5: Path, tmp_path: Path) -> Path:
+    """A file with all that there can be: of a campaign, band powers, means over realizations."""
+    path = Path(shutil.copyfile(condensed_h5, tmp_path / "suite.h5"))
+    with h5py.File(path, "a") as h5:
+        one, other = sorted(h5["sims"])[:2]
+        for name in h5[f"sims/{one}/params"]:
+            h5[f"sims/{other}/params/{name}"][()] = h5[f"sims/{one}/params/{name}"][()]
+        h5["campaign"] = "{}"
+    reionemu.add_cl_to_condensed_h5(path, config=reionemu.ClConfig(estimator="bandpower"))
+    reionemu.build_and_write_training(path, config=reionemu.BuildXYConfig(realizations="mean"))
+    return path
 
 
-def test_types_and_shapes_are_those_described(condensed_h5: Path) -> None:
+def test_every_dataset_and_attribute_is_described(condensed_h5: Path, suite_h5: Path) -> None:
+    found = set()
+    for path in (condensed_h5, suite_h5):
+        with h5py.File(path) as h5:
+            found |= {name for name, _ in hdf5_items(h5)}
+    assert found == set(hdf5_rows())
+
+
+@pytest.mark.parametrize(
+    ("file", "expected"),
+    [
+        ("condensed_h5", {"N": 64, "z": 26, "b": 5, "n": 24, "p": 4}),
+        ("suite_h5", {"N": 64, "z": 26, "b": 5, "n": 23, "p": 4, "g": 1}),
+    ],
+)
+def test_types_and_shapes_are_those_described(
+    request: pytest.FixtureRequest, file: str, expected: dict[str, int]
+) -> None:
     dimensions: dict[str, int] = {}
     described = hdf5_rows()
-    with h5py.File(condensed_h5) as h5:
+    with h5py.File(request.getfixturevalue(file)) as h5:
         for name, item in hdf5_items(h5):
             kind, shape = described[name]
             if isinstance(item, h5py.Dataset):
                 is_text = h5py.check_string_dtype(item.dtype) is not None
-                assert is_text if kind == "string" else item.dtype.name.startswith(kind), name
+                numbers = "int" if kind == "integer" else kind
+                assert is_text if kind == "string" else item.dtype.name.startswith(numbers), name
                 if shape.startswith("("):
-                    letters = re.findall(r"\w", shape)
-                    assert len(letters) == item.ndim, name
-                    for letter, length in zip(letters, item.shape, strict=True):
-                        assert dimensions.setdefault(letter, length) == length, name
+                    sizes = [part.strip() for part in shape.strip("()").split(",") if part.strip()]
+                    assert len(sizes) == item.ndim, name
+                    for size, length in zip(sizes, item.shape, strict=True):
+                        if size.isalpha():
+                            assert dimensions.setdefault(size, length) == length, name
             elif kind.startswith("string"):
-                assert isinstance(item, str), name
+                assert isinstance(item, str) or np.asarray(item).dtype.kind in "OSU", name
             else:
                 assert np.asarray(item).dtype.kind == {"i": "i", "f": "f"}[kind[0]], name
-    assert dimensions == {"N": 64, "z": 26, "b": 5, "n": 24, "p": 4}
+    dimensions.pop("w", None)  # as many as it takes
+    assert dimensions == expected
 
 
 def test_the_hash_of_the_content_is_the_one_described(save: Callable, dataset: Path) -> None:

@@ -95,9 +95,7 @@ class TestFullyNeutral:
 
     def test_ionized_gas_does_not_shine(self, brightness):
         n = len(self.Z)
-        table = brightness.spectra(
-            self.Z, np.full(n, 1e-5), torch.zeros((32, 32, 32)), 1.0
-        )
+        table = brightness.spectra(self.Z, np.full(n, 1e-5), torch.zeros((32, 32, 32)), 1.0)
         assert np.all(table[:, :, 1] == 0)
         assert np.all(table[:, :, 2] > 0)
 

@@ -208,7 +208,9 @@ class TestLightCone:
         moved = Displacement.of(config, 3)
         expected, pad = np.zeros((count, n, n)), 6
         for plane in range(-pad, count + pad):
-            z = config.cosmology.redshift_at_distance(cone.near + (plane + START + 0.5) * config.cell)
+            z = config.cosmology.redshift_at_distance(
+                cone.near + (plane + START + 0.5) * config.cell
+            )
             psi1 = moved.first[:, plane % n].double().numpy()
             psi2 = moved.second[:, plane % n].double().numpy()
             d1, d2 = growth(config.cosmology, z)

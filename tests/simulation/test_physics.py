@@ -7,13 +7,14 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+import torch
 
 from reionemu.simulation import initial_conditions
 from reionemu.simulation.config import SimulationConfig
 from reionemu.simulation.cosmology import Cosmology
 from reionemu.simulation.history import ionized_optical_depth
 from reionemu.simulation.light_cone import LightCone
-from reionemu.simulation.realization import Realization, open_realization
+from reionemu.simulation.realization import open_realization
 from reionemu.simulation.result import Simulation
 
 N = 32
@@ -38,10 +39,10 @@ def with_noise(monkeypatch, theta):
 
 def assert_same(one: Simulation, other: Simulation, expected_map: np.ndarray) -> None:
     """Rounding moves a few cells across the threshold, and particles by half precision."""
-    assert np.std(other.ksz_map - expected_map) < 0.01 * expected_map.std()
-    np.testing.assert_allclose(other.x_m, one.x_m, atol=2e-3)
-    assert other.tau == pytest.approx(one.tau, rel=1e-3)
-    np.testing.assert_allclose(other.power_21cm[:, :8, 1], one.power_21cm[:, :8, 1], rtol=0.02)
+    assert np.std(other.ksz_map - expected_map) < 1e-3 * expected_map.std()
+    np.testing.assert_allclose(other.x_m, one.x_m, atol=1e-4)
+    assert other.tau == pytest.approx(one.tau, rel=1e-5)
+    np.testing.assert_allclose(other.power_21cm[:, :8, 1], one.power_21cm[:, :8, 1], rtol=3e-3)
 
 
 class TestSymmetry:
@@ -108,7 +109,9 @@ class TestLimits:
     def test_its_map_is_linear_in_sigma_8(self, theta):
         config = SimulationConfig(box=200.0, n_cells=N, cosmology=Cosmology(sigma8=1e-3))
         one, double = (
-            open_realization(replace(config, cosmology=Cosmology(sigma8=s)), 0, threads=1).run(theta)
+            open_realization(replace(config, cosmology=Cosmology(sigma8=s)), 0, threads=1).run(
+                theta
+            )
             for s in (1e-3, 2e-3)
         )
         difference = double.ksz_map - 2 * one.ksz_map
@@ -126,7 +129,7 @@ class TestLimits:
         faint = replace(config, cosmology=Cosmology(sigma8=1e-3))
         linear = open_realization(faint, 1, threads=1).run(theta).ksz_map * 812
         # Without patches there is (1 + delta) v, and of that the first order cancels.
-        assert flat_dl(linear, config.theta_max, edges)[0] < 0.2 * without < 0.2 * with_patches
+        assert flat_dl(linear, config.theta_max, edges)[0] < 0.05 * without < 0.02 * with_patches
 
     def test_sudden_reionization(self, small, theta):
         """As b0 goes to 0, all gas is ionized at zmean."""
@@ -139,8 +142,10 @@ class TestLimits:
         cone = LightCone.of(small.config, small.seed)
         ionized = cone.z < zmean
         momentum = small.shared.momentum[ionized].astype(float)
-        history = small._history(sudden, 0 * _any_g(small))
-        screen = np.exp(-np.interp(cone.z, *history.optical_depth(small.config.cosmology, "double")))
+        history = small._history(sudden, torch.zeros((N, N, N)))
+        screen = np.exp(
+            -np.interp(cone.z, *history.optical_depth(small.config.cosmology, "double"))
+        )
         per_speed = small.config.cell * float(small.config.cosmology.opacity(0)) * 100 / 299792.458
         expected = -per_speed * np.tensordot(screen[ionized], momentum, 1)
         assert np.std(result.ksz_map - expected) < 4e-3 * expected.std()
@@ -153,12 +158,6 @@ class TestLimits:
             return flat_dl(found - found.mean(), small.config.theta_max, edges)[0]
 
         assert power(b0_zre=0.5) > power() > power(b0_zre=1e-6)
-
-
-def _any_g(realization: Realization):
-    import torch
-
-    return torch.zeros((realization.config.n_cells,) * 3)
 
 
 class TestRepeatedBox:
@@ -181,7 +180,7 @@ class TestRepeatedBox:
 
         return run
 
-    def test_shifted_copies_add_up_like_independent_ones(self, simulate, small, theta, flat_dl):
+    def test_shifted_copies_add_up_like_independent_ones(self, simulate, theta, flat_dl):
         """The mean over shifts is the sum of the spectra of the copies; unshifted, it is more."""
         rng = np.random.default_rng(0)
         dl = [
@@ -191,8 +190,8 @@ class TestRepeatedBox:
         shifted = np.mean(dl, axis=0)
         aligned = flat_dl(simulate(1, np.zeros((12, 2), int)), LONG.theta_max, self.EDGES)
         copies = self.of_each_copy(theta, flat_dl)
-        assert np.all(np.abs(shifted / copies - 1) < 0.3)
-        assert aligned.sum() > 1.5 * copies.sum()
+        assert np.all(np.abs(shifted / copies - 1) < 0.15)
+        assert np.all(aligned > 2 * copies)
 
     def of_each_copy(self, theta, flat_dl) -> np.ndarray:
         """Sum of the spectra of maps to which a single copy of the box contributes."""
@@ -204,16 +203,3 @@ class TestRepeatedBox:
             realization.shared.momentum[first : first + N] = momentum[first : first + N]
             total += flat_dl(realization.run(theta).ksz_map, LONG.theta_max, self.EDGES)
         return total
-
-    @pytest.mark.slow
-    def test_power_is_that_of_a_longer_box(self, theta, flat_dl):
-        """Mean over 12 seeds, against a box that is repeated a third as often."""
-        longer = replace(LONG, box=384.0, n_cells=3 * N)
-
-        def mean(config: SimulationConfig) -> np.ndarray:
-            maps = (open_realization(config, seed, threads=2).run(theta) for seed in range(12))
-            return np.mean(
-                [flat_dl(m.ksz_map, m.theta_max, self.EDGES) for m in maps], axis=0
-            )
-
-        assert np.all(np.abs(mean(LONG) / mean(longer) - 1) < 0.35)

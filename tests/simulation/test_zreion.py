@@ -40,8 +40,11 @@ def test_the_cell_is_a_triangle():
 def test_smoothing_is_the_ratio_of_the_two():
     n, smoothing = CONFIG.n_cells, Smoothing(CONFIG)
     waves = wave_numbers(n)
-    k = 2 * np.pi / CONFIG.box * np.sqrt(
-        waves[:, None, None] ** 2.0 + waves[:, None] ** 2 + np.arange(n // 2 + 1) ** 2
+    k = (
+        2
+        * np.pi
+        / CONFIG.box
+        * np.sqrt(waves[:, None, None] ** 2.0 + waves[:, None] ** 2 + np.arange(n // 2 + 1) ** 2)
     )
     w = np.sinc(waves / n) ** 2
     expected = sphere_window(k * 1.0) / (w[:, None, None] * w[:, None] * w[: n // 2 + 1])

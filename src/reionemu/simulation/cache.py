@@ -10,6 +10,7 @@ so it is whole or not there; if its bytes are not those that were written, it is
 from __future__ import annotations
 
 import contextlib
+import errno
 import hashlib
 import json
 import os
@@ -21,8 +22,9 @@ from typing import Any
 
 import numpy as np
 
-from ..errors import ReionemuError
+from ..errors import FileBusyError, NotEnoughSpaceError, ReadOnlyError, ReionemuError
 from ..files import require_space, sha256_of, sync_directory, sync_file, temporary_name, write_bytes
+from ..locks import locked
 from ..machine import usable_cores
 from ..threads import for_each
 from .config import SimulationConfig, n_planes
@@ -102,42 +104,40 @@ def load_or_compute(
     ------
     NotEnoughSpaceError
         If the disk has no room for them.
+    ReadOnlyError
+        If they are not there, and nothing can be written there.
     """
     folder = folder_of(cache, config, seed, axis)
+    made_of = depends_on(config, seed, axis)
     with contextlib.suppress(DamagedCacheError):
-        return _load(folder, config, check)
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    with _one_at_a_time(folder):
-        with contextlib.suppress(DamagedCacheError):  # another process may have made it meanwhile
-            return _load(folder, config, check)
-        require_space(folder.parent, cache_bytes(config), "initial conditions")
-        _build(folder, config, seed, axis, device, threads, progress)
-    return _load(folder, config, check=False)
+        return _load(folder, config, made_of, check)
+    with _named_errors(folder.parent):
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        with locked(_lock_of(folder.parent, folder.name), wait=True):
+            with contextlib.suppress(DamagedCacheError):  # another process may have made it
+                return _load(folder, config, made_of, check)
+            require_space(folder.parent, cache_bytes(config), "initial conditions")
+            _build(folder, config, seed, axis, device, threads, progress)
+    return _load(folder, config, made_of, check=False)
 
 
 @contextlib.contextmanager
-def _one_at_a_time(folder: Path, wait: bool = True) -> Iterator[bool]:
-    """Whether no other process builds this folder, after waiting for it if need be.
-
-    On a file system without locks that is not known, and taken to be so.
-    """
-    import filelock
-
-    lock = filelock.FileLock(folder.with_name(f".{folder.name}.lock"))
-    mine = True
+def _named_errors(folder: Path) -> Iterator[None]:
+    """Turn errors of the system, such as a disk that fills up, into ones that say what to do."""
     try:
-        lock.acquire(blocking=wait)
-    except filelock.Timeout:
-        mine = False
-    except NotImplementedError:
-        pass
-    try:
-        yield mine
-    finally:
-        lock.release()
+        yield
+    except ReionemuError:
+        raise
+    except OSError as error:
+        what, do = f"initial conditions in {folder}", "name another folder in REIONEMU_CACHE or with --cache"
+        if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+            raise NotEnoughSpaceError(
+                f"no room left for {what}; nothing of them was kept. Free some space, or {do}"
+            ) from None
+        raise ReadOnlyError(f"cannot keep {what} ({error.strerror}): {do}") from None
 
 
-def _load(folder: Path, config: SimulationConfig, check: bool) -> Shared:
+def _load(folder: Path, config: SimulationConfig, made_of: dict[str, Any], check: bool) -> Shared:
     """The arrays in a folder, mapped: changes to them stay in memory.
 
     Raises
@@ -147,8 +147,11 @@ def _load(folder: Path, config: SimulationConfig, check: bool) -> Shared:
     """
     try:
         contents = json.loads((folder / _CONTENTS).read_text())
-        for name, (size, digest) in contents["files"].items():
-            path = folder / name
+        if contents["depends_on"] != made_of:
+            raise DamagedCacheError(f"{folder} was made of something else")
+        for name in NAMES:
+            path = folder / f"{name}.npy"
+            size, digest = contents["files"][path.name]
             if path.stat().st_size != size or (check and sha256_of(path) != digest):
                 raise DamagedCacheError(f"{path} is not as it was written")
         arrays = Shared(**{name: np.load(folder / f"{name}.npy", mmap_mode="c") for name in NAMES})
@@ -156,7 +159,7 @@ def _load(folder: Path, config: SimulationConfig, check: bool) -> Shared:
             array = getattr(arrays, name)
             if array.shape != shape or array.dtype != kind:
                 raise DamagedCacheError(f"{name} in {folder} has the shape {array.shape}")
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+    except (OSError, EOFError, ValueError, LookupError, TypeError, RecursionError) as error:
         raise DamagedCacheError(f"{folder}: {error}") from None
     return arrays
 
@@ -195,8 +198,10 @@ def _build(
         for_each(seal, paths, min(len(paths), usable_cores()))
         contents = {"depends_on": depends_on(config, seed, axis), "files": files}
         write_bytes(aside / _CONTENTS, json.dumps(contents, indent=1, sort_keys=True).encode())
-        if folder.exists():
+        if folder.is_dir() and not folder.is_symlink():
             shutil.rmtree(folder)
+        else:
+            folder.unlink(missing_ok=True)
         os.rename(aside, folder)
         sync_directory(folder.parent)
     except BaseException:
@@ -238,10 +243,11 @@ def entries(cache: Path) -> list[CacheEntry]:
     found = []
     for path in Path(cache).expanduser().glob("simulations/*"):
         if path.is_dir():
-            made_of = {}
+            made_of, size = {}, 0
+            with contextlib.suppress(OSError):  # it may be removed meanwhile
+                size = sum(file.stat().st_size for file in path.iterdir())
             with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
                 made_of = dict(json.loads((path / _CONTENTS).read_text())["depends_on"])
-            size = sum(file.stat().st_size for file in path.iterdir())
             found.append(CacheEntry(path, size, made_of))
     return sorted(found, key=lambda entry: -entry.size_bytes)
 
@@ -255,8 +261,15 @@ def clear(cache: Path) -> int:
     freed = 0
     for entry in entries(cache):
         key = entry.path.name.removeprefix(".").split(".")[0]
-        with _one_at_a_time(entry.path.with_name(key), wait=False) as mine:
-            if mine:
-                shutil.rmtree(entry.path, ignore_errors=True)
-                freed += entry.size_bytes
+        with (
+            contextlib.suppress(FileBusyError),
+            locked(_lock_of(entry.path.parent, key), wait=False),
+        ):
+            shutil.rmtree(entry.path, ignore_errors=True)
+            freed += entry.size_bytes
     return freed
+
+
+def _lock_of(folder: Path, key: str) -> Path:
+    """The file whose lock is held by the process that builds what has this key."""
+    return folder / f".{key}.lock"

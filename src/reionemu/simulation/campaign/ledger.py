@@ -18,10 +18,10 @@ from ... import __version__
 from ...config import from_mapping
 from ...errors import AlreadyExistsError, MissingFileError, UnreadableFileError
 from ...files import write_bytes
+from ...locks import locked
 from ...parameters import PARAMETER_NAMES
 from ..config import SimulationConfig
 from ..raw_files import to_json
-from .locks import locked
 from .plan import Plan
 
 CAMPAIGN = "campaign.json"

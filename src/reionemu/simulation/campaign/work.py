@@ -19,11 +19,11 @@ from typing import Any
 
 from ...config import from_mapping
 from ...errors import FileBusyError, MissingFileError, NotEnoughSpaceError, ReionemuError
+from ...locks import locked
 from ...machine import usable_cores
 from ..config import SimulationConfig
 from ..raw_files import write_simulation
 from .ledger import CAMPAIGN, software
-from .locks import locked
 from .plan import Task
 from .records import THERE, identity_of, inspect
 

@@ -13,7 +13,7 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
-from ...errors import FileBusyError
+from .errors import FileBusyError
 
 
 @contextlib.contextmanager
