@@ -26,6 +26,7 @@ import numpy as np
 from studies import POINTS, STUDIES, Study
 
 from reionemu.files import write_bytes
+from reionemu.machine import usable_cores
 from reionemu.simulation import (
     Realization,
     Simulation,
@@ -34,7 +35,6 @@ from reionemu.simulation import (
     open_realization,
 )
 from reionemu.simulation.cache import FORMAT
-from reionemu.simulation.fourier import usable_cores
 from reionemu.simulation.initial_conditions import Displacement
 from reionemu.simulation.light_cone import LightCone
 from reionemu.simulation.matter import density, velocity

@@ -17,8 +17,8 @@ from measure import RESULTS, results
 from targets import published_scatter, target_table
 
 from reionemu.files import human_size
+from reionemu.machine import available_memory
 from reionemu.simulation import PRESETS, memory_estimate
-from reionemu.simulation.campaign.machine import available_memory
 
 
 def best_preset() -> str:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -16,7 +18,9 @@ from reionemu.simulation.history import ionized_optical_depth
 from reionemu.simulation.light_cone import LightCone
 from reionemu.simulation.realization import open_realization
 from reionemu.simulation.result import Simulation
+from reionemu.simulation.simulator import Simulations
 
+REFERENCE = Path(__file__).parents[1] / "reference"
 N = 32
 SHORT = SimulationConfig(box=160.0, n_cells=N, z_min=8.0, z_max=8.5, geometry="parallel")
 LONG = SimulationConfig(box=128.0, n_cells=N, geometry="parallel")
@@ -203,3 +207,22 @@ class TestRepeatedBox:
             realization.shared.momentum[first : first + N] = momentum[first : first + N]
             total += flat_dl(realization.run(theta).ksz_map, LONG.theta_max, self.EDGES)
         return total
+
+
+def test_numbers_of_the_demo_have_not_changed(demo):
+    """Against tests/reference/demo_seed_0.json, made by tools/reference/make_demo_reference.py.
+
+    Processors round differently, which moves some cells across the threshold.
+    """
+    reference = json.loads((REFERENCE / "demo_seed_0.json").read_text())
+    result = Simulations((demo.run(reference["parameters"]),))
+    ell, dl = result.dl()
+    late = np.isin(result.z, reference["z"])
+    np.testing.assert_allclose(ell, reference["ell"], rtol=1e-6)
+    np.testing.assert_allclose(dl[0], reference["dl_uk2"], rtol=1e-4)
+    assert result.tau == pytest.approx(reference["tau"], rel=1e-5)
+    np.testing.assert_allclose(result.x_m[late], reference["x_m"], atol=1e-4)
+    np.testing.assert_allclose(result.x_v[late], reference["x_v"], atol=1e-4)
+    assert result.maps.std(dtype=float) == pytest.approx(reference["map_rms"], rel=1e-4)
+    power = result.each[0].power_21cm[late, :8, 1]
+    np.testing.assert_allclose(power, reference["power_21cm"], rtol=1e-3)

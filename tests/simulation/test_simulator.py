@@ -74,6 +74,13 @@ def test_spectra_by_the_published_estimator(result):
     assert result.theta_max == TINY.theta_max
 
 
+def test_no_redshifts_are_enough_for_a_map(simulator, result, theta):
+    bare = simulator.run(z=(), **theta)
+    np.testing.assert_array_equal(bare.maps, result.maps)
+    assert bare.x_m.shape == (0,)
+    assert bare.each[0].power_21cm.shape == (0, 15, 3)
+
+
 def test_redshifts_can_be_chosen(simulator, theta):
     result = simulator.run(z=(6.0, 9.0), **theta)
     assert result.x_m.shape == (2,)
@@ -87,6 +94,7 @@ def test_redshifts_can_be_chosen(simulator, theta):
         ({"b0_zre": 0.0}, ConfigError, "b0_zre must be positive, not 0"),
         ({"kb_zre": -1.0}, ConfigError, "kb_zre must be positive"),
         ({"alpha_zre": float("nan")}, ConfigError, "alpha_zre must be finite"),
+        ({"alpha_zre": "much"}, ConfigError, "alpha_zre must be a number, not 'much'"),
         ({"alpha": 1.0}, ConfigError, "unknown key 'alpha' .did you mean 'alpha_zre'"),
     ],
 )
@@ -153,4 +161,8 @@ def test_progress_is_told(theta):
 def test_apples_devices_are_passed_over(monkeypatch):
     monkeypatch.setattr(module, "resolve_device", lambda name: torch.device("mps"))
     assert module._supported("auto") == torch.device("cpu")
-    assert module._supported("mps") == torch.device("mps")
+
+
+def test_a_device_that_is_not_there_is_refused():
+    with pytest.raises(ConfigError, match="the device 'cuda:99' cannot be used here"):
+        Simulator(TINY, cache=None, device="cuda:99")

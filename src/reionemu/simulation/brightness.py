@@ -30,6 +30,8 @@ from .zreion import Smoothing
 NEGLIGIBLE = 1e-4
 """A fraction of the volume whose effect on a spectrum is."""
 
+_LEVEL_BINS = 128
+
 
 def mean_brightness(cosmology: Cosmology, z: np.ndarray) -> np.ndarray:
     """Brightness temperature of neutral gas of mean density [mK]."""
@@ -190,9 +192,10 @@ def _levels(g: torch.Tensor, missing: float, x_v: np.ndarray) -> list[float]:
     low, high = float(g.min()), float(g.max())
     if low == high:
         low, high = low - missing, high + missing
-    share = torch.histc(g, 256, low, high).cpu().numpy() / g.numel()
-    centre = low + (np.arange(256) + 0.5) * (high - low) / 256
-    t = np.linspace(low - 5 * missing, high + 5 * missing, 1024)
+    bins = ((g - low) * (_LEVEL_BINS / (high - low))).int().clamp_(0, _LEVEL_BINS - 1)
+    share = torch.bincount(bins.view(-1), minlength=_LEVEL_BINS).cpu().numpy() / g.numel()
+    centre = low + (np.arange(_LEVEL_BINS) + 0.5) * (high - low) / _LEVEL_BINS
+    t = np.linspace(low - 5 * missing, high + 5 * missing, 4 * _LEVEL_BINS)
     mean = ndtr((t[:, None] - centre) / missing) @ share
     return np.interp(x_v, mean, t).tolist()
 

@@ -14,6 +14,7 @@ import errno
 import hashlib
 import json
 import os
+import re
 import shutil
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
@@ -34,6 +35,9 @@ FORMAT = 2
 """Raised whenever the same configuration would give other arrays."""
 
 _CONTENTS = "contents.json"
+
+_OURS = re.compile(r"[0-9a-f]{24}$|\.[0-9a-f]{24}\..*\.tmp$")
+"""Names of folders in a cache; others are left alone."""
 
 
 class DamagedCacheError(ReionemuError):
@@ -111,7 +115,7 @@ def load_or_compute(
     made_of = depends_on(config, seed, axis)
     with contextlib.suppress(DamagedCacheError):
         return _load(folder, config, made_of, check)
-    with _named_errors(folder.parent):
+    with named_errors(folder.parent):
         folder.parent.mkdir(parents=True, exist_ok=True)
         with locked(_lock_of(folder.parent, folder.name), wait=True):
             with contextlib.suppress(DamagedCacheError):  # another process may have made it
@@ -122,14 +126,15 @@ def load_or_compute(
 
 
 @contextlib.contextmanager
-def _named_errors(folder: Path) -> Iterator[None]:
+def named_errors(folder: Path) -> Iterator[None]:
     """Turn errors of the system, such as a disk that fills up, into ones that say what to do."""
     try:
         yield
     except ReionemuError:
         raise
     except OSError as error:
-        what, do = f"initial conditions in {folder}", "name another folder in REIONEMU_CACHE or with --cache"
+        what = f"initial conditions in {folder}"
+        do = "name another folder in REIONEMU_CACHE or with --cache"
         if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
             raise NotEnoughSpaceError(
                 f"no room left for {what}; nothing of them was kept. Free some space, or {do}"
@@ -242,7 +247,7 @@ def entries(cache: Path) -> list[CacheEntry]:
     """What is in a cache, the largest first; unfinished work of processes that died included."""
     found = []
     for path in Path(cache).expanduser().glob("simulations/*"):
-        if path.is_dir():
+        if path.is_dir() and _OURS.match(path.name):
             made_of, size = {}, 0
             with contextlib.suppress(OSError):  # it may be removed meanwhile
                 size = sum(file.stat().st_size for file in path.iterdir())

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import math
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, field, fields, replace
 from typing import Any
 
-from ..config import nearest, require_choice, require_finite, require_int
+from ..config import check_keys, nearest, require_choice, require_finite, require_int
 from ..errors import ConfigError
 from .cosmology import Cosmology
 
 GEOMETRIES = ("rays", "parallel")
 DEPOSITS = ("tsc", "cic")
 AXES = (0, 1, 2)
+Z_HIGHEST = 60.0
+"""Where histories end; nothing is simulated beyond."""
 
 
 @dataclass(frozen=True)
@@ -87,8 +89,14 @@ class SimulationConfig:
         require_int(name, "n_cells", self.n_cells, minimum=16)
         if self.n_cells % 2:
             raise ConfigError(f"{name}.n_cells must be even, got {self.n_cells}")
+        if not isinstance(self.cosmology, Cosmology):
+            raise ConfigError(f"{name}.cosmology must be a Cosmology, got {self.cosmology!r}")
         require_finite(name, "z_min", self.z_min, minimum=0, exclusive=True)
-        require_finite(name, "z_max", self.z_max, minimum=self.z_min, exclusive=True)
+        require_finite(name, "z_max", self.z_max, minimum=0, exclusive=True, below=Z_HIGHEST)
+        if not self.z_min < self.z_max:
+            raise ConfigError(
+                f"{name}: z_min = {self.z_min:g} must be below z_max = {self.z_max:g}"
+            )
         require_choice(name, "geometry", self.geometry, GEOMETRIES)
         require_choice(name, "deposit", self.deposit, DEPOSITS)
         require_choice(name, "helium", self.helium, ("single", "double"))
@@ -97,9 +105,15 @@ class SimulationConfig:
             raise ConfigError(f"{name}.axes must be among 0, 1, 2, got {self.axes}")
         if not isinstance(self.realizations, OwnSeeds):
             _require_distinct(name, "realizations", self.realizations)
-        low, high = self.zmean_range
-        require_finite(name, "zmean_range[0]", low, minimum=0, exclusive=True)
-        require_finite(name, "zmean_range[1]", high, minimum=low)
+        if not (isinstance(self.zmean_range, tuple) and len(self.zmean_range) == 2):
+            raise ConfigError(
+                f"{name}.zmean_range must be two redshifts, such as (7.0, 9.0), got "
+                f"{self.zmean_range!r}"
+            )
+        for value in self.zmean_range:
+            require_finite(name, "zmean_range", value, minimum=0, exclusive=True, below=Z_HIGHEST)
+        if self.zmean_range[0] > self.zmean_range[1]:
+            raise ConfigError(f"{name}.zmean_range must ascend, got {self.zmean_range}")
 
     @property
     def cell(self) -> float:
@@ -112,7 +126,11 @@ class SimulationConfig:
         return self.box / float(self.cosmology.comoving_distance(self.z_max))
 
     def with_changes(self, **changes: Any) -> SimulationConfig:
-        """A copy with some fields changed."""
+        """A copy with some fields changed.
+
+        Raises ConfigError for a field that there is not, naming the nearest one.
+        """
+        check_keys(changes, [each.name for each in fields(self)], type(self).__name__)
         return replace(self, **changes)
 
     def to_dict(self) -> dict[str, Any]:
@@ -125,6 +143,8 @@ def _require_distinct(owner: str, name: str, values: Any) -> None:
         raise ConfigError(f"{owner}.{name} must be a tuple of different numbers, got {values!r}")
     for value in values:
         require_int(owner, name, value, minimum=0)
+        if value >= 2**63:
+            raise ConfigError(f"{owner}.{name} must be below 2^63, got {value}")
 
 
 PRESETS: dict[str, SimulationConfig] = {

@@ -7,7 +7,23 @@ from functools import cached_property
 
 import numpy as np
 
+from ..errors import ConfigError
 from .config import SimulationConfig, n_planes
+
+
+def redshifts(config: SimulationConfig, distance: np.ndarray) -> np.ndarray:
+    """Redshifts at ascending distances [Mpc/h] that planes of the light cone, or of matter, have.
+
+    Raises ConfigError if one of them is not on the sky: the cells are too large, or too near.
+    """
+    try:
+        return config.cosmology.redshift_at_distance(distance)
+    except ConfigError:
+        raise ConfigError(
+            f"a light cone from z_min = {config.z_min:g} to z_max = {config.z_max:g} in cells of "
+            f"{config.cell:g} Mpc/h would need matter from {distance[0]:.0f} to "
+            f"{distance[-1]:.0f} Mpc/h: take smaller cells, or a larger z_min"
+        ) from None
 
 
 @dataclass(frozen=True)
@@ -46,7 +62,7 @@ class LightCone:
         generator = np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(1, axis)))
         shifts = np.floor(generator.random((copies, 2)) * config.n_cells).astype(np.int64)
         shifts[0] = 0
-        return cls(config, near, distance, cosmology.redshift_at_distance(distance), shifts)
+        return cls(config, near, distance, redshifts(config, distance), shifts)
 
     @property
     def n_planes(self) -> int:

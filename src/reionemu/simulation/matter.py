@@ -14,7 +14,7 @@ from .cosmology import Cosmology
 from .deposit import deposit, without_margin
 from .fourier import SLAB, in_slabs
 from .initial_conditions import Displacement, Step
-from .light_cone import LightCone
+from .light_cone import LightCone, redshifts
 
 PARTICLES_AT_ONCE = 2**18
 
@@ -86,7 +86,7 @@ def momentum_light_cone(
     pad = _halo(displacement, (float(nearest[0]), float(nearest[1])))
     start = np.arange(-pad, cone.n_planes + pad)
     distance = cone.near + (start + 0.5 + START) * config.cell
-    z = config.cosmology.redshift_at_distance(distance)
+    z = redshifts(config, distance)
     displaced, moving = growth(config.cosmology, z), velocity_growth(config, z)
     planes = torch.zeros((cone.n_planes, n, n), device=displacement.first.device)
     slabs = _deposited(displacement, start, displaced, moving, 0, pad, config.deposit, threads)

@@ -12,7 +12,7 @@ from .fourier import SLAB
 from .ksz import PLANES_PER_DEPTH
 from .shared import shapes
 
-INTERPRETER = 420e6
+INTERPRETER = 380e6
 """What Python, PyTorch, SciPy and CAMB take by themselves [bytes]."""
 
 HALO = 7

@@ -7,7 +7,7 @@ that is if g > (z - zmean) / ((1 + zmean) b0), and then adds its momentum to the
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -15,10 +15,8 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from ..config import check_keys
-from ..errors import ConfigError, OutOfRangeError
+from ..errors import ConfigError
 from ..machine import usable_cores
-from ..parameters import PARAMETER_NAMES
 from .brightness import Brightness, coarse_cells, low_modes
 from .cache import load_or_compute
 from .config import SimulationConfig
@@ -26,6 +24,7 @@ from .fourier import Shells, inverse_along
 from .history import NeutralHistory, neutral_history
 from .ksz import KszSum
 from .light_cone import LightCone
+from .model import check_parameters, ionized_above, reionization_redshift
 from .result import PUBLISHED_REDSHIFTS, Simulation
 from .shared import Progress, Shared, compute, nodes, stride
 from .zreion import bias_table, growth_weights
@@ -79,36 +78,15 @@ def open_realization(
     return Realization(config, seed, axis, shared, device)
 
 
-def check_parameters(theta: Mapping[str, float], config: SimulationConfig) -> dict[str, float]:
-    """The four parameters as floats, in order.
-
-    Raises
-    ------
-    ConfigError
-        If one is missing, unknown, or cannot be: kb and b0 must be positive.
-    OutOfRangeError
-        If zmean_zre is not in `config.zmean_range`.
-    """
-    check_keys(theta, PARAMETER_NAMES, "parameters of the simulation")
-    missing = [name for name in PARAMETER_NAMES if name not in theta]
-    if missing:
-        raise ConfigError(f"parameters of the simulation: {', '.join(missing)} not given")
-    values = {name: float(theta[name]) for name in PARAMETER_NAMES}
-    for name, value in values.items():
-        positive = name in ("kb_zre", "b0_zre")
-        if not np.isfinite(value) or (positive and value <= 0):
-            raise ConfigError(f"{name} must be {'positive' if positive else 'finite'}, not {value}")
-    low, high = config.zmean_range
-    if not low <= values["zmean_zre"] <= high:
-        raise OutOfRangeError(
-            f"zmean_zre = {values['zmean_zre']:g} is outside {low:g} to {high:g}, for which "
-            "densities are prepared; simulate with another zmean_range",
-            parameter="zmean_zre",
-            value=values["zmean_zre"],
-            low=low,
-            high=high,
-        )
-    return values
+def check_redshifts(z: Sequence[float]) -> np.ndarray:
+    """Redshifts as an array; ConfigError unless they are numbers from 0 up, in one dimension."""
+    try:
+        array = np.array(z, dtype=np.float64)
+    except (TypeError, ValueError):
+        array = np.empty(())
+    if array.ndim != 1 or not np.all(array >= 0) or not np.all(np.isfinite(array)):
+        raise ConfigError(f"z must be a sequence of redshifts, such as (6.0, 8.0), not {z!r}")
+    return array
 
 
 @dataclass(frozen=True)
@@ -122,7 +100,7 @@ class Realization:
     device: torch.device
 
     def run(
-        self, theta: Mapping[str, float], z: tuple[float, ...] = PUBLISHED_REDSHIFTS
+        self, theta: Mapping[str, float], z: Sequence[float] = PUBLISHED_REDSHIFTS
     ) -> Simulation:
         """Simulate.
 
@@ -130,7 +108,7 @@ class Realization:
         ----------
         theta : mapping
             zmean_zre, alpha_zre, kb_zre [h/Mpc] and b0_zre.
-        z : tuple of float
+        z : sequence of float
             Redshifts of the histories and of the 21 cm spectra.
 
         Raises
@@ -139,6 +117,7 @@ class Realization:
             See `check_parameters`.
         """
         theta, config = check_parameters(theta, self.config), self.config
+        redshifts = check_redshifts(z)
         level = ionized_above(theta, self._cone.z)
         light = KszSum(self._cone, self.shared.momentum, level, self.device)
         samples: list[torch.Tensor] = []
@@ -150,7 +129,7 @@ class Realization:
 
         g_coarse = self._filter(theta)
         self._planes(use)
-        g, redshifts = torch.cat(samples), np.array(z, dtype=np.float64)
+        g = torch.cat(samples)
         history = self._history(theta, g)
         depth_z, depth = history.optical_depth(config.cosmology, config.helium)
         at = history.at(redshifts)
@@ -242,15 +221,3 @@ class Realization:
             for i, w in zip(chosen, weights, strict=True)
         )
         return neutral_history(reionization_redshift(theta, g), mass.to(self.device) + 1)
-
-
-def ionized_above(theta: Mapping[str, float], z: np.ndarray) -> np.ndarray:
-    """The g above which a cell is ionized at z."""
-    zmean = theta["zmean_zre"]
-    return (z - zmean) / ((1 + zmean) * theta["b0_zre"])
-
-
-def reionization_redshift(theta: Mapping[str, float], g: torch.Tensor) -> torch.Tensor:
-    """z_re = zmean + (1 + zmean) b0 g."""
-    zmean = theta["zmean_zre"]
-    return zmean + (1 + zmean) * theta["b0_zre"] * g

@@ -49,8 +49,8 @@ def nodes(config: SimulationConfig) -> tuple[float, ...]:
 
 
 def stride(n_cells: int) -> int:
-    """Every how many cells z_re is sampled for histories: 64^3 cells or more, if there are."""
-    return max(1, min(4, n_cells // 64))
+    """Every how many cells (1, 2 or 4) z_re is sampled for histories: 64^3 or more, if possible."""
+    return 1 if n_cells < 128 else 2 if n_cells < 256 else 4
 
 
 def shapes(config: SimulationConfig, n_planes: int) -> dict[str, tuple[tuple[int, ...], Any]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -9,7 +10,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from ..devices import resolve_device
+from ..devices import require_available, resolve_device
 from ..spectra import ClConfig, FlatSkyPlan
 from .cache import default_cache
 from .config import OwnSeeds, SimulationConfig, preset
@@ -160,12 +161,12 @@ class Simulator:
             )
         return self._open[seed, axis]
 
-    def run(self, z: tuple[float, ...] = PUBLISHED_REDSHIFTS, **theta: float) -> Simulations:
+    def run(self, z: Sequence[float] = PUBLISHED_REDSHIFTS, **theta: float) -> Simulations:
         """Simulate, for every realization and axis of the configuration.
 
         Parameters
         ----------
-        z : tuple of float
+        z : sequence of float
             Redshifts of the histories and 21 cm spectra.
         **theta
             zmean_zre, alpha_zre, kb_zre [h/Mpc] and b0_zre; see `reionemu.simulation.zreion`.
@@ -214,4 +215,7 @@ class Simulator:
 def _supported(name: str) -> torch.device:
     """The device of that name; Apple's has no complex numbers to speak of, so "auto" skips it."""
     device = resolve_device(name)
-    return torch.device("cpu") if name == "auto" and device.type == "mps" else device
+    if name == "auto" and device.type == "mps":
+        return torch.device("cpu")
+    require_available(device)
+    return device

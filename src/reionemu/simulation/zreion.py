@@ -13,8 +13,11 @@ from __future__ import annotations
 import numpy as np
 import torch
 
+from ..errors import ConfigError
 from .config import SimulationConfig
 from .fourier import Shells, wave_numbers, wavenumber_table
+
+LARGEST_BIAS = 1e6
 
 SMOOTHING_RADIUS = 1.0
 """R, the radius of the sphere over which density is smoothed [Mpc/h]."""
@@ -52,9 +55,18 @@ class Smoothing:
 
 
 def bias_table(config: SimulationConfig, alpha: float, kb: float) -> np.ndarray:
-    """(1 + k/kb)^-alpha for every n0^2 + n1^2 + n2^2, float32; the mean of g is left out."""
-    table = (1 + wavenumber_table(config.n_cells, config.box) / kb) ** -alpha
+    """(1 + k/kb)^-alpha for every n0^2 + n1^2 + n2^2, float32; the mean of g is left out.
+
+    Raises ConfigError if that is beyond what float32 can work with.
+    """
+    with np.errstate(over="ignore"):
+        table = (1 + wavenumber_table(config.n_cells, config.box) / kb) ** -alpha
     table[0] = 0
+    if not np.max(table) < LARGEST_BIAS:
+        raise ConfigError(
+            f"alpha_zre = {alpha:g} with kb_zre = {kb:g} makes small scales more than "
+            f"{LARGEST_BIAS:g} times as biased as large ones; alpha_zre is positive as a rule"
+        )
     return table.astype(np.float32)
 
 

@@ -13,6 +13,7 @@ from ...config import require_int
 from ...errors import ConfigError
 from ...parameters import PARAMETER_NAMES, as_theta
 from ..config import OwnSeeds, SimulationConfig
+from ..model import check_parameters
 
 
 @dataclass(frozen=True)
@@ -87,7 +88,13 @@ def make_plan(design: Any, config: SimulationConfig) -> Plan:
     theta, _ = as_theta(design)
     if not len(theta):
         raise ConfigError("the design has no rows")
-    return Plan(_covering(config, theta[:, PARAMETER_NAMES.index("zmean_zre")]), theta)
+    plan = Plan(_covering(config, theta[:, PARAMETER_NAMES.index("zmean_zre")]), theta)
+    for row, values in enumerate(theta.tolist()):
+        try:
+            check_parameters(dict(zip(PARAMETER_NAMES, values, strict=True)), plan.config)
+        except ConfigError as error:
+            raise ConfigError(f"row {row} of the design: {error}") from None
+    return plan
 
 
 def _covering(config: SimulationConfig, zmean: np.ndarray) -> SimulationConfig:

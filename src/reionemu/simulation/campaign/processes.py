@@ -89,7 +89,9 @@ class _Crew:
                 except IndexError:
                     break
                 process = process or self._started()
-                answer = process.ask(task, lambda *step: self.results.put(step))
+                answer = None
+                if process.is_ready:
+                    answer = process.ask(task, lambda *step: self.results.put(step))
                 if answer is None:
                     self._mourn(process, task)
                     process = None
@@ -137,6 +139,7 @@ class _Process:
     """One worker process, and the pipes to it."""
 
     def __init__(self, settings: Settings) -> None:
+        self.is_ready = False
         path = os.pathsep.join(folder or os.getcwd() for folder in sys.path)
         self._process = subprocess.Popen(
             [sys.executable, "-m", _MODULE],
@@ -148,10 +151,9 @@ class _Process:
         )
 
     def greet(self, settings: Settings) -> None:
-        """Tell a new process what the campaign is, and wait until it is ready."""
+        """Tell a new process what the campaign is, and wait until it is ready, or has died."""
         self._tell(dataclasses.asdict(settings))
-        if not self._hear():
-            raise ReionemuError(f"a worker process could not start: it ended {self.end()}")
+        self.is_ready = self._hear() is not None
 
     def ask(self, task: Task, progress: Callable[..., None]) -> Answer | None:
         """The answer to a task; None if the process dies over it."""

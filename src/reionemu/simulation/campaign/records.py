@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -185,12 +184,11 @@ def write_manifest(raw: Path) -> bool:
     The latter is for `sha256sum -c`; the former gathers campaign.json and the records.
     """
     plan, document = read_campaign(raw)  # which may have grown since this process began
-    records = {}
+    records, identity = {}, config_hash(plan.config)
     for task in plan.tasks():
-        with contextlib.suppress(UnreadableFileError):
-            records[task.name] = read_record(raw / task.name)
-        if not records.get(task.name):
+        if inspect(raw, task, identity)[0] != THERE:
             return False
+        records[task.name] = read_record(raw / task.name)
     sums = "".join(
         f"{record['files'][file]['sha256']}  {name}/{file}\n"
         for name, record in sorted(records.items())

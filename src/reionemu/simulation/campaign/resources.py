@@ -6,7 +6,6 @@ import importlib
 from dataclasses import dataclass
 from pathlib import Path
 
-from ...config import require_int
 from ...errors import ConfigError
 from ...files import human_size, require_space
 from ...machine import available_memory, usable_cores
@@ -77,8 +76,6 @@ def choose_workers(
         most = usable_cores() if device == "cpu" else 1
         room = (available - needs.memory(1)) // max(needs.worker - needs.mapped, 1) + 1
         wanted = max(1, min(most, room))
-    else:
-        require_int("run_campaign", "workers", wanted, minimum=1)
     workers = min(wanted, tasks)
     if needs.memory(workers) > available and not force:
         raise ConfigError(

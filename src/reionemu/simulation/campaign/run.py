@@ -14,9 +14,13 @@ from pathlib import Path
 from typing import Any
 
 from ... import errors
+from ...config import require_int
 from ...design import read_design
+from ...devices import require_available, resolve_device
+from ...errors import AlreadyExistsError, ConfigError
 from ...files import human_size
 from ..config import SimulationConfig
+from ..seed_scatter import seed_scatter as known_scatter
 from .ledger import config_document, config_hash, holds, settle
 from .plan import Plan, Task, make_plan
 from .processes import run_on_processes
@@ -116,7 +120,8 @@ def run_campaign(
     force : bool
         Start even if the memory does not seem to be enough.
     seed_scatter : mapping, optional
-        Sample variance of the spectra, put into campaign.json.
+        Sample variance of the spectra, put into campaign.json; by default what is known of the
+        preset.
     progress : callable, optional
         Called with (what is done, steps done, steps in all).
     say : callable, optional
@@ -138,9 +143,10 @@ def run_campaign(
     started = time.monotonic()
     source = Path(design).expanduser() if isinstance(design, (str, os.PathLike)) else None
     plan = make_plan(load_design(design), config)
-    raw = Path(raw).expanduser().absolute()
-    holds(raw, plan)  # or another campaign's folder is refused
     tasks = plan.tasks(rows)
+    raw = Path(raw).expanduser().absolute()
+    _check(raw, plan, rows, tasks, workers, None if ray else device)
+    holds(raw, plan)  # or another campaign's folder is refused
     todo = missing_tasks(raw, tasks, config_hash(plan.config))
     count = _Count(len(tasks), len(tasks) - len(todo))
     say, progress = say or _ignore, progress or _ignore
@@ -150,7 +156,7 @@ def run_campaign(
         job = _Job(plan, todo, _settings(raw, plan, folder, device), workers, ray, force)
         answers = _answers(job, progress, say)
         raw.mkdir(parents=True, exist_ok=True)
-        settle(raw, plan, source, seed_scatter)
+        settle(raw, plan, source, seed_scatter or known_scatter(plan.config))
         with _stoppable(), contextlib.closing(answers):
             count.gather(answers, progress)
     complete = write_manifest(raw)
@@ -160,6 +166,23 @@ def run_campaign(
     return CampaignResult(
         raw, count.total, count.made, count.there, tuple(count.failed), complete, took
     )
+
+
+def _check(
+    raw: Path, plan: Plan, rows: slice, tasks: list[Task], workers: int | None, device: str | None
+) -> None:
+    """Refuse what cannot be before anything is written."""
+    if not tasks:
+        raise ConfigError(
+            f"rows {rows.start or 0}:{'' if rows.stop is None else rows.stop} are none of the "
+            f"design, which has the rows 0 to {len(plan.theta) - 1}"
+        )
+    if workers is not None:
+        require_int("run_campaign", "workers", workers, minimum=1)
+    if device is not None:
+        require_available(resolve_device(device))
+    if raw.exists() and not raw.is_dir():
+        raise AlreadyExistsError(f"{raw} is a file; a folder for simulations was expected")
 
 
 def load_design(design: Any) -> Any:

@@ -18,7 +18,13 @@ from pathlib import Path
 from typing import Any
 
 from ...config import from_mapping
-from ...errors import FileBusyError, MissingFileError, NotEnoughSpaceError, ReionemuError
+from ...errors import (
+    FileBusyError,
+    MissingFileError,
+    NotEnoughSpaceError,
+    ReadOnlyError,
+    ReionemuError,
+)
 from ...locks import locked
 from ...machine import usable_cores
 from ..config import SimulationConfig
@@ -156,10 +162,10 @@ class Worker:
 
 def _fatal(error: Exception) -> str:
     """The name of an error that other tasks would meet likewise."""
-    full = isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT)
-    if full or isinstance(error, NotEnoughSpaceError):
+    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
         return NotEnoughSpaceError.__name__
-    return MissingFileError.__name__ if isinstance(error, MissingFileError) else ""
+    common = isinstance(error, (NotEnoughSpaceError, MissingFileError, ReadOnlyError))
+    return type(error).__name__ if common else ""
 
 
 @contextlib.contextmanager
@@ -168,6 +174,9 @@ def _one_at_a_time(cache: Path | None) -> Iterator[None]:
     if cache is None:
         yield
         return
-    cache.mkdir(parents=True, exist_ok=True)
-    with locked(cache / ".preparing.lock", wait=True):
-        yield
+    from ..cache import named_errors
+
+    with named_errors(cache):
+        cache.mkdir(parents=True, exist_ok=True)
+        with locked(cache / ".preparing.lock", wait=True):
+            yield
