@@ -164,3 +164,27 @@ def in_sigma(dl: np.ndarray, published: np.ndarray, scatter: np.ndarray) -> np.n
     """How far the mean over realizations is from one map, in units of what seeds make of both."""
     variance = scatter**2 + fractional_std(dl) ** 2 / len(dl)
     return (dl.mean(axis=0) / published - 1) / np.sqrt(variance)
+
+
+def shape_table(studies: dict[str, Results], box_ratio: float) -> str:
+    """Ratios of neighbouring bins of B beside the published ones.
+
+    Bins of one map scatter together, so their ratios say more than they do.
+
+    Parameters
+    ----------
+    studies : dict
+        Label and results; all with the published cells.
+    box_ratio : float
+        Scatter of a published map in units of that of these.
+    """
+    published = np.diff(np.log(REFERENCE["B"]["dl"]))
+    rows = []
+    for label, results in studies.items():
+        steps = np.diff(np.log(spectra(results, "B")), axis=1)
+        std, n = steps.std(axis=0, ddof=1), len(steps)
+        off = steps.mean(axis=0) - published
+        error = std * np.sqrt(box_ratio**2 + 1 / n)
+        cells = [f"{100 * o:+.1f}%, {o / e:+.1f}" for o, e in zip(off, error, strict=True)]
+        rows.append([label, str(n), *cells])
+    return markdown(["rays", "seeds", *(f"D{i + 1} / D{i}, sigma" for i in range(1, 5))], rows)

@@ -29,9 +29,17 @@ OPTIONS = {
     "parallel": "parallel rays",
     "cic": "CIC deposit",
     "centres": "particles start on centres of cells",
+    "pivot_500": "rays from the middle of the map",
     "no_shifts": "copies of the box not shifted",
 }
 """What is changed of the preset laptop."""
+
+PIVOTS = {
+    "pivot_500": ("laptop", "500, cells of 1.95"),
+    "pivot_1000": ("large", "1000, cells of 1.95"),
+    "pivot_2000": ("box_2000", "2000, cells of 3.91"),
+}
+"""Rays that diverge about the middle of the map rather than its corner, and what that changes."""
 
 
 def load(name: str) -> Results:
@@ -143,6 +151,18 @@ def change_table(names: dict[str, str], base: str = "laptop", point: str = "B") 
         )
     bands = band_names(edges)
     return markdown(["change", "seeds", "tau B", "x_m A z=7", "density rms", *bands], rows)
+
+
+def pivot_table(point: str = "B") -> str:
+    """D_ell with rays about the middle of the map over that with rays about its corner, less 1."""
+    edges = first(load("large"))["edges"]
+    rows = []
+    for name, (base, label) in PIVOTS.items():
+        mean, error = paired(name, base, point)
+        bands = [_with_error(m, e) for m, e in zip(mean, error, strict=True)]
+        seeds = str(len(load(name)["realizations"]))
+        rows.append([label, seeds, *bands, *["-"] * (len(edges) - 1 - len(bands))])
+    return markdown(["box", "seeds", *band_names(edges)], rows)
 
 
 def _with_error(mean: float, error: float) -> str:

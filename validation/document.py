@@ -8,7 +8,7 @@ from pathlib import Path
 import figures
 import linear
 import numpy as np
-from compare import REFERENCE, grid_at, percent, velocity_of_reference
+from compare import REFERENCE, grid_at, percent, shape_table, velocity_of_reference
 from convergence import (
     BOXES,
     COARSE_BOXES,
@@ -18,6 +18,7 @@ from convergence import (
     extreme_trend,
     load,
     paired,
+    pivot_table,
     scatter_table,
 )
 from run import report
@@ -52,6 +53,11 @@ def document(name: str) -> str:
         cells_table_a=change_table(CELL_NAMES, point="A"),
         options_b=change_table(OPTIONS),
         options_a=change_table(OPTIONS, point="A"),
+        shape_table=shape_table(
+            {"from a corner": load("large"), "from the middle": load("pivot_1000")}, box_ratio()
+        ),
+        pivot_b=pivot_table("B"),
+        pivot_a=pivot_table("A"),
         no_shifts=no_shifts_text(),
         scatter_table=scatter_table((*BOXES, *COARSE_BOXES)),
         box_ratio=f"{box_ratio():.2f}",
@@ -130,9 +136,13 @@ def extreme_lines() -> Iterable[str]:
 
 
 def no_shifts_text() -> str:
-    """What seeing the same structures again and again does."""
-    factors = [1 + paired("no_shifts", "laptop", point)[0] for point in ("A", "B")]
-    return f"{min(f.min() for f in factors):.1f} to {max(f.max() for f in factors):.1f}"
+    """What seeing the same structures again and again does, with parallel and diverging rays."""
+    texts = []
+    for name, base in (("parallel_no_shifts", "parallel"), ("no_shifts", "laptop")):
+        factors = [1 + paired(name, base, point)[0] for point in ("A", "B")]
+        low, high = min(f.min() for f in factors), max(f.max() for f in factors)
+        texts.append(f"{low:.1f} to {high:.1f}")
+    return f"{texts[0]} times as large with parallel rays, and {texts[1]} times with diverging ones"
 
 
 def step_text() -> str:

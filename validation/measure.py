@@ -69,6 +69,7 @@ def results(
         "points": POINTS,
         "shifts": study.shifts,
         "start": study.start,
+        "pivot": study.pivot,
         "made_by": made_by(),
         "realizations": [],
         "fields": [],
@@ -170,13 +171,28 @@ def changed(study: Study) -> Iterator[None]:
 
     def cone_of(config: SimulationConfig, seed: int, axis: int = 0) -> LightCone:
         cone = made(config, seed, axis)
-        return cone if study.shifts else replace(cone, shifts=np.zeros_like(cone.shifts))
+        if not study.shifts:
+            cone = replace(cone, shifts=np.zeros_like(cone.shifts))
+        if study.pivot:
+            vars(cone)["seen_cells"] = _seen_about(cone, study.pivot)
+        return cone
 
     with (
         mock.patch.object(LightCone, "of", cone_of),
         mock.patch.object(matter, "START", study.start),
     ):
         yield
+
+
+def _seen_about(cone: LightCone, pivot: float) -> tuple[np.ndarray, np.ndarray]:
+    """`LightCone.seen_cells` for rays that diverge from another place in the map."""
+    n = cone.config.n_cells
+    farthest = float(cone.config.cosmology.comoving_distance(cone.config.z_max))
+    offset = np.arange(n) + 0.5 - pivot * n
+    pixel = np.floor(pivot * n + offset * cone.distance[:, None] / farthest).astype(np.int64)
+    shift = cone.shifts[np.arange(cone.n_planes) // n]
+    rows, columns = (pixel + shift[:, axis, None] for axis in (0, 1))
+    return rows % n, columns % n
 
 
 def main() -> None:

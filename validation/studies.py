@@ -39,6 +39,9 @@ class Study:
     start : float
         Where particles start, in cells from the centres of cells; the simulator has them on the
         corners.
+    pivot : float
+        Where in the map rays are parallel to the line of sight along which velocities are taken,
+        in units of its side; the simulator has that at a corner, 0.
     fields : tuple of float
         Redshifts at which density and velocity are measured on the whole grid.
     field_seeds : int
@@ -49,6 +52,7 @@ class Study:
     n_seeds: int
     shifts: bool = True
     start: float = START
+    pivot: float = 0.0
     fields: tuple[float, ...] = ()
     field_seeds: int = 1
 
@@ -74,6 +78,10 @@ STUDIES: dict[str, Study] = {
     "parallel": Study(_at_500(geometry="parallel"), 4),
     "cic": Study(_at_500(deposit="cic"), 4),
     "no_shifts": Study(_laptop, 4, shifts=False),
+    "parallel_no_shifts": Study(_at_500(geometry="parallel"), 4, shifts=False),
     "centres": Study(_laptop, 4, start=0.0),
+    "pivot_500": Study(_laptop, 4, pivot=0.5),
+    "pivot_1000": Study(PRESETS["large"], 4, pivot=0.5),
+    "pivot_2000": Study(SimulationConfig(box=2000.0, n_cells=512), 4, pivot=0.5),
 }
 """By name; seeds are shared, so that studies of one box see the same structures."""

@@ -62,7 +62,7 @@ class TestFullyNeutral:
     def table(self, brightness: Brightness) -> np.ndarray:
         n = len(self.Z)
         g = torch.zeros((32, 32, 32))
-        return brightness.spectra(self.Z, np.ones(n), g, 1.0)
+        return brightness.spectra(self.Z, np.ones(n), g, 1.0, np.zeros(n))
 
     def test_spectrum_is_that_of_all_matter(self, brightness, spectrum):
         """Density at a redshift comes from those kept, by powers of D."""
@@ -95,7 +95,9 @@ class TestFullyNeutral:
 
     def test_ionized_gas_does_not_shine(self, brightness):
         n = len(self.Z)
-        table = brightness.spectra(self.Z, np.full(n, 1e-5), torch.zeros((32, 32, 32)), 1.0)
+        table = brightness.spectra(
+            self.Z, np.full(n, 1e-5), torch.zeros((32, 32, 32)), 1.0, np.zeros(n)
+        )
         assert np.all(table[:, :, 1] == 0)
         assert np.all(table[:, :, 2] > 0)
 

@@ -74,7 +74,7 @@ def test_a_map_is_linear_in_the_momentum():
 
 
 def test_every_plane_is_seen_where_it_is_ionized(monkeypatch):
-    monkeypatch.setattr(ksz, "PLANES_PER_DEPTH", 1)
+    monkeypatch.setattr(ksz, "SAME_DEPTH", 0.0)
     rng = np.random.default_rng(4)
     momentum = (100 * rng.standard_normal((CONE.n_planes, 32, 32))).astype(np.float16)
     g = rng.standard_normal((32, 32, 32)).astype(np.float32)
@@ -107,17 +107,17 @@ def test_momenta_in_float16_and_shared_depths_change_no_spectrum(theta, monkeypa
     level = (cone.z - 8) / (9 * theta["b0_zre"])
     edges = np.linspace(500, 5000, 6)
 
-    def dl(momentum: np.ndarray, planes_per_depth: int) -> np.ndarray:
-        monkeypatch.setattr(ksz, "PLANES_PER_DEPTH", planes_per_depth)
+    def dl(momentum: np.ndarray, depth: float) -> np.ndarray:
+        monkeypatch.setattr(ksz, "SAME_DEPTH", depth)
         light = KszSum(cone, kept["momentum"].astype(np.float16), level, CPU)
         light._momentum = torch.from_numpy(momentum)
         light._seen_on_cpu = light._seen_on_device
         light.add(0, torch.from_numpy(g.astype(np.float32)))
         return flat_dl(light.map(z, tau), config.theta_max, edges)
 
-    exact = dl(kept["momentum"], 1)
-    halved = dl(kept["momentum"].astype(np.float16), 1)
-    grouped = dl(kept["momentum"], 16)
+    exact = dl(kept["momentum"], 0.0)
+    halved = dl(kept["momentum"].astype(np.float16), 0.0)
+    grouped = dl(kept["momentum"], 64.0)
     assert np.all(exact > 0)
     for other in (halved, grouped):
         assert 0 < np.abs(other / exact - 1).max() < 1e-3

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from ..files import human_size
-from .output import JsonOption, print_json, print_table, say
+from .output import JsonOption, print_json, print_table
 
 
 def cache(
@@ -24,7 +24,10 @@ def cache(
     folder = folder or kept.default_cache()
     if clear:
         freed = kept.clear(folder)
-        say(f"{human_size(freed)} freed in {folder}")
+        if json:
+            print_json({"path": folder, "freed_bytes": freed})
+        else:
+            print(f"{human_size(freed)} freed in {folder}")
         return
     entries = kept.entries(folder)
     total = sum(entry.size_bytes for entry in entries)

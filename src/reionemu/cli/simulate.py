@@ -97,6 +97,8 @@ def simulate(
     if own_seeds is not None:
         if realizations is not None:
             raise ConfigError("--own-seeds and --realizations exclude each other")
+        if own_seeds < 0:
+            raise ConfigError(f"--own-seeds {own_seeds}: expected a whole number from 0 up")
         changes["realizations"] = {"base": own_seeds}
     config = _config(preset, changes, settings or [])
     if slurm_script:

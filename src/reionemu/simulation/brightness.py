@@ -95,6 +95,7 @@ class Brightness:
         x_v: np.ndarray,
         g: torch.Tensor,
         missing: float,
+        ionized_above: np.ndarray,
     ) -> np.ndarray:
         """Spectra at redshifts z of the brightness of gas in the coarse cells.
 
@@ -108,7 +109,9 @@ class Brightness:
         g : Tensor, shape (M, M, M)
             The filtered density, on the coarse grid.
         missing : float
-            Rms of what g lacks.
+            Rms of what g lacks, or 0.
+        ionized_above : ndarray, shape (n_z,)
+            The g above which gas is ionized, which is known if nothing is missing.
 
         Returns
         -------
@@ -121,7 +124,7 @@ class Brightness:
         table = np.zeros((len(z), len(k), 3))
         table[:, :, 0], table[:, :, 2] = k, count
         growths, _ = growth(self.config.cosmology, z)
-        levels = _levels(g, missing, x_v)
+        levels = _levels(g, missing, x_v) if missing else ionized_above.tolist()
         for i, d in enumerate(growths.tolist()):
             if x_v[i] < NEGLIGIBLE:
                 continue
@@ -130,7 +133,7 @@ class Brightness:
                 table[i, :, 1] = a * d**2 + b * d**3 + c * d**4
                 continue
             mass = torch.add(linear, square, alpha=d).mul_(d).add_(1)
-            neutral = _normal_below((levels[i] - g).div_(missing))
+            neutral = _normal_below((levels[i] - g).div_(missing)) if missing else g < levels[i]
             modes = torch.fft.rfftn(mass.mul_(neutral))
             table[i, :, 1] = self._binned(modes, modes)
         table[:, :, 1] *= mean_brightness(self.config.cosmology, z)[:, None] ** 2

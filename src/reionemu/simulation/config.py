@@ -13,8 +13,12 @@ from .cosmology import Cosmology
 GEOMETRIES = ("rays", "parallel")
 DEPOSITS = ("tsc", "cic")
 AXES = (0, 1, 2)
+HELIUM = ("double", "single")
 Z_HIGHEST = 60.0
 """Where histories end; nothing is simulated beyond."""
+
+LOWEST_ZMEAN, HIGHEST_ZMEAN = 5.0, 30.0
+"""Below, all is taken as ionized, and growth is no parabola; above, histories would be cut off."""
 
 
 @dataclass(frozen=True)
@@ -51,7 +55,7 @@ class SimulationConfig:
         Cells, particles and map pixels along a side; even.
     cosmology : Cosmology
     z_min, z_max : float
-        Ends of the light cone.
+        Ends of the light cone. The optical depth counts gas below z = 5 as ionized, a map does not.
     geometry : {"rays", "parallel"}
         "rays" diverge from the observer, so that the map subtends box / chi(z_max), as the
         published maps do; "parallel" are parallel to the line of sight (plane-parallel), and a map
@@ -67,8 +71,8 @@ class SimulationConfig:
         How particles are shared among cells: triangular-shaped cloud, or cloud in cell.
     helium : {"double", "single"}
         "single": helium loses one electron together with hydrogen and keeps the other; "double":
-        it loses the other one at z = 3, at once, as in the published optical depths. This enters
-        the optical depth alone.
+        it loses the other one at z = 3, at once, as in the published optical depths. Maps know of
+        it through e^-tau only.
     """
 
     box: float = 500.0
@@ -99,7 +103,7 @@ class SimulationConfig:
             )
         require_choice(name, "geometry", self.geometry, GEOMETRIES)
         require_choice(name, "deposit", self.deposit, DEPOSITS)
-        require_choice(name, "helium", self.helium, ("single", "double"))
+        require_choice(name, "helium", self.helium, HELIUM)
         _require_distinct(name, "axes", self.axes)
         if not set(self.axes) <= set(AXES):
             raise ConfigError(f"{name}.axes must be among 0, 1, 2, got {self.axes}")
@@ -111,9 +115,12 @@ class SimulationConfig:
                 f"{self.zmean_range!r}"
             )
         for value in self.zmean_range:
-            require_finite(name, "zmean_range", value, minimum=0, exclusive=True, below=Z_HIGHEST)
-        if self.zmean_range[0] > self.zmean_range[1]:
-            raise ConfigError(f"{name}.zmean_range must ascend, got {self.zmean_range}")
+            require_finite(name, "zmean_range", value)
+        if not LOWEST_ZMEAN <= self.zmean_range[0] <= self.zmean_range[1] <= HIGHEST_ZMEAN:
+            raise ConfigError(
+                f"{name}.zmean_range must ascend from {LOWEST_ZMEAN:g} or more to "
+                f"{HIGHEST_ZMEAN:g} or less, got {self.zmean_range}"
+            )
 
     @property
     def cell(self) -> float:

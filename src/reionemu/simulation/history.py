@@ -12,9 +12,8 @@ from numpy.typing import ArrayLike
 
 from ..config import require_choice
 from ..errors import ConfigError
+from .config import HELIUM
 from .cosmology import SPEED_OF_LIGHT, Cosmology
-
-HELIUM = ("single", "double")
 
 BINS_PER_REDSHIFT = 128
 """A power of two, so that finding the bin of a redshift rounds nothing, in float32 neither."""

@@ -14,8 +14,13 @@ import torch
 from .cosmology import SPEED_OF_LIGHT
 from .light_cone import LightCone
 
-PLANES_PER_DEPTH = 16
-"""Planes of the light cone that share a value of e^-tau: it changes by less than 1e-3 in them."""
+SAME_DEPTH = 31.25
+"""Planes within this depth share a value of e^-tau [Mpc/h]: it changes by less than 1e-3 there."""
+
+
+def planes_per_depth(cell: float) -> int:
+    """Planes of cells of that size [Mpc/h] that share a value of e^-tau."""
+    return max(1, int(SAME_DEPTH / cell))
 
 
 def proper_density(z: np.ndarray) -> np.ndarray:
@@ -47,7 +52,8 @@ class KszSum:
         n = cone.config.n_cells
         self._cone, self._momentum = cone, torch.from_numpy(momentum)
         self._ionized_above = ionized_above.tolist()
-        groups = -(-cone.n_planes // PLANES_PER_DEPTH)
+        self._together = planes_per_depth(cone.config.cell)
+        groups = -(-cone.n_planes // self._together)
         self._sums = torch.zeros((groups, n, n), device=device)
 
     def add(self, first: int, planes: torch.Tensor) -> None:
@@ -55,7 +61,7 @@ class KszSum:
         see = self._seen_on_cpu if planes.device.type == "cpu" else self._seen_on_device
         for i, g in enumerate(planes, start=first):
             for plane in self._cone.planes_of(i):
-                self._sums[plane // PLANES_PER_DEPTH] += see(plane, g)
+                self._sums[plane // self._together] += see(plane, g)
 
     def _seen_on_cpu(self, plane: int, g: torch.Tensor) -> torch.Tensor:
         """Momentum of the ionized gas that the pixels see in a plane, float16.
@@ -75,7 +81,7 @@ class KszSum:
     def map(self, z: np.ndarray, tau: np.ndarray) -> np.ndarray:
         """dT/T, float32, shape (N, N), with the optical depth tau to redshifts z, shape (n,)."""
         config = self._cone.config
-        groups = np.arange(0, self._cone.n_planes, PLANES_PER_DEPTH)
+        groups = np.arange(0, self._cone.n_planes, self._together)
         count = np.diff([*groups, self._cone.n_planes])
         middle = np.add.reduceat(self._cone.z, groups) / count
         per_speed = config.cell * config.cosmology.opacity(0.0) / proper_density(np.zeros(1))

@@ -9,7 +9,7 @@ import numpy as np
 from ..machine import usable_cores
 from .config import SimulationConfig, n_planes
 from .fourier import SLAB
-from .ksz import PLANES_PER_DEPTH
+from .ksz import planes_per_depth
 from .shared import shapes
 
 INTERPRETER = 380e6
@@ -64,7 +64,7 @@ def memory_estimate(config: SimulationConfig, threads: int | None = None) -> Mem
     # the momentum, in float32.
     before = 16 * cells + slabs * slab + sizes["modes"]
     after = 12 * cells + 4 * planes * plane + slabs * slab + mapped
-    groups = -(-planes // PLANES_PER_DEPTH)
+    groups = -(-planes // planes_per_depth(config.cell))
     running = 4 * cells + 4 * groups * plane + mapped
     return MemoryEstimate(
         shared_bytes=int(INTERPRETER + max(before, after)),

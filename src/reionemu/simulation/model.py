@@ -61,9 +61,10 @@ def _number(name: str, value: Any) -> float:
 
 
 def ionized_above(theta: Mapping[str, float], z: np.ndarray) -> np.ndarray:
-    """The g above which a cell is ionized at z."""
+    """The g above which a cell is ionized at z; at most 1e30, which float32 holds."""
     zmean = theta["zmean_zre"]
-    return (z - zmean) / ((1 + zmean) * theta["b0_zre"])
+    with np.errstate(over="ignore"):
+        return np.clip((z - zmean) / ((1 + zmean) * theta["b0_zre"]), -1e30, 1e30)
 
 
 def reionization_redshift(theta: Mapping[str, float], g: torch.Tensor) -> torch.Tensor:

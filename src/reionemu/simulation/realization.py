@@ -133,7 +133,8 @@ class Realization:
         history = self._history(theta, g)
         depth_z, depth = history.optical_depth(config.cosmology, config.helium)
         at = history.at(redshifts)
-        missing = max(float(g.var() - g_coarse.var()), 1e-12) ** 0.5
+        missing = max(float(g.var() - g_coarse.var()), 0.0) ** 0.5 if every > 1 else 0.0
+        level = ionized_above(theta, redshifts)
         return Simulation(
             parameters=theta,
             seed=self.seed,
@@ -145,7 +146,7 @@ class Realization:
             x_m=at.x_m,
             x_v=at.x_v,
             tau=float(depth[-1]),
-            power_21cm=self._brightness.spectra(redshifts, at.x_v, g_coarse, missing),
+            power_21cm=self._brightness.spectra(redshifts, at.x_v, g_coarse, missing, level),
         )
 
     def zreion(self, theta: Mapping[str, float]) -> np.ndarray:

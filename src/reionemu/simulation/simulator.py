@@ -135,7 +135,7 @@ class Simulator:
 
     @property
     def seeds(self) -> tuple[int, ...]:
-        """Seeds of the initial conditions."""
+        """Seeds of the initial conditions; of `OwnSeeds`, that of row 0 of a design."""
         realizations = self.config.realizations
         if isinstance(realizations, OwnSeeds):
             return (realizations.seed_of(0),)

@@ -85,14 +85,18 @@ def read_campaign(raw: Path) -> tuple[Plan, dict[str, Any]]:
             raise ValueError("it is too large")
         document = json.loads(path.read_bytes())
         if document["schema_version"] > SCHEMA_VERSION:
-            raise ValueError(f"version {document['schema_version']} is of a later program")
+            raise ValueError(
+                f"it is of version {document['schema_version']}, which a later reionemu wrote"
+            )
         config = from_mapping(SimulationConfig, document["config"], "config")
         theta = np.array(document["rows"], dtype=np.float64)
         if document["parameters"] != list(PARAMETER_NAMES) or theta.shape[1:] != (4,):
             raise ValueError("the parameters are not those of the model")
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         reason = f"no {error}" if isinstance(error, KeyError) else str(error)
-        raise UnreadableFileError(f"cannot read {path}: {reason}") from None
+        raise UnreadableFileError(
+            f"cannot read {path}: {reason}. Bring back a copy, or simulate into another folder"
+        ) from None
     return Plan(config, theta), document
 
 

@@ -12,7 +12,7 @@ import numpy as np
 from ...config import require_int
 from ...errors import ConfigError
 from ...parameters import PARAMETER_NAMES, as_theta
-from ..config import OwnSeeds, SimulationConfig
+from ..config import HIGHEST_ZMEAN, LOWEST_ZMEAN, OwnSeeds, SimulationConfig
 from ..model import check_parameters
 
 
@@ -100,6 +100,11 @@ def make_plan(design: Any, config: SimulationConfig) -> Plan:
 def _covering(config: SimulationConfig, zmean: np.ndarray) -> SimulationConfig:
     low, high = config.zmean_range
     lowest, highest = float(zmean.min()), float(zmean.max())
+    if not LOWEST_ZMEAN <= lowest <= highest <= HIGHEST_ZMEAN:
+        raise ConfigError(
+            f"zmean_zre is {lowest:g} to {highest:g} in the design; it must be from "
+            f"{LOWEST_ZMEAN:g} to {HIGHEST_ZMEAN:g}"
+        )
     if lowest < low:
         low = float(math.floor(lowest))
     if highest > high:

@@ -174,9 +174,8 @@ def _one_at_a_time(cache: Path | None) -> Iterator[None]:
     if cache is None:
         yield
         return
-    from ..cache import named_errors
-
-    with named_errors(cache):
-        cache.mkdir(parents=True, exist_ok=True)
-        with locked(cache / ".preparing.lock", wait=True):
-            yield
+    with contextlib.ExitStack() as held:
+        with contextlib.suppress(OSError):  # nothing can be written there, but perhaps read
+            cache.mkdir(parents=True, exist_ok=True)
+            held.enter_context(locked(cache / ".preparing.lock", wait=True))
+        yield
