@@ -1,4 +1,4 @@
-"""What the README shows is executed: its Python code, and its commands on the example suite."""
+"""What the README and the pages show is executed: Python code, and commands."""
 
 from __future__ import annotations
 
@@ -10,48 +10,100 @@ from pathlib import Path
 
 import pytest
 
-README = (Path(__file__).parents[1] / "README.md").read_text()
-PYTHON = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
-COMMANDS = [
-    " ".join(line.split("#")[0].split())
-    for block in re.findall(r"```console\n(.*?)```", README, re.DOTALL)
-    for line in block.replace("\\\n", " ").splitlines()
-    if line.startswith("$ reionemu")
-]
+ROOT = Path(__file__).parents[1]
+README = (ROOT / "README.md").read_text()
+SIMULATION = (ROOT / "docs" / "simulation.md").read_text()
+
+
+def python_blocks(page: str) -> list[str]:
+    return re.findall(r"```python\n(.*?)```", page, re.DOTALL)
+
+
+def commands(page: str) -> list[str]:
+    """Every command of this package in the page's console blocks, without comments."""
+    return [
+        " ".join(line.split("#")[0].split())
+        for block in re.findall(r"```console\n(.*?)```", page, re.DOTALL)
+        for line in block.replace("\\\n", " ").splitlines()
+        if line.startswith("$ reionemu")
+    ]
+
+
+def run(command: str, more: tuple[str, ...] = ()) -> subprocess.CompletedProcess[str]:
+    """Run a command of a page; an error shows what it said."""
+    words = shlex.split(command.removeprefix("$ "))
+    target = words[words.index(">") + 1] if ">" in words else None
+    arguments = words[1 : words.index(">")] if target else words[1:]
+    result = subprocess.run(
+        [sys.executable, "-m", "reionemu", *arguments, *more],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert result.returncode == 0, (command, result.stderr)
+    assert result.stdout or result.stderr
+    if target:
+        Path(target).write_text(result.stdout)
+    return result
 
 
 @pytest.fixture
 def example(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("REIONEMU_CACHE", str(tmp_path / "cache"))
     subprocess.run([sys.executable, "-m", "reionemu", "example", "suite"], check=True)
     return tmp_path
 
 
 def test_python(example, capsys):
-    assert len(PYTHON) == 1
+    (code,) = python_blocks(README)
     names: dict[str, object] = {}
-    exec(compile(PYTHON[0], "README.md", "exec"), names)
+    exec(compile(code, "README.md", "exec"), names)
     prediction = names["prediction"]
     assert prediction.mean.shape == prediction.std.shape == (5,)
     assert 0.2 < prediction.mean.mean() < 3  # uK^2: the size of the effect
     assert str(prediction.mean[0])[:5] in capsys.readouterr().out
 
 
-def test_commands(example, monkeypatch):
+def test_commands(example):
     """Every command, in order; only the sizes of the slowest are cut."""
-    assert len(COMMANDS) >= 10
+    found = commands(README)
+    assert len(found) >= 10
     (example / "suite").rename(example / "kept")
-    for command in COMMANDS:
-        arguments = shlex.split(command.removeprefix("$ ").replace("RAW", "kept/raw"))[1:]
-        if arguments[0] == "tune":
-            arguments = [*arguments[:2], "--help"]
-        if arguments[0] in ("crossval", "train"):
-            arguments += ["--epochs", "5"]
-        result = subprocess.run(
-            [sys.executable, "-m", "reionemu", *arguments],
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        assert result.returncode == 0, (command, result.stderr)
-        assert result.stdout or result.stderr
+    for command in found:
+        command = command.replace("RAW", "kept/raw").replace("-n 200", "-n 4")
+        verb = command.split()[2]
+        if verb == "tune":
+            run(" ".join([*command.split()[:4], "--help"]))
+        else:
+            run(command, ("--epochs", "5") if verb in ("crossval", "train") else ())
+    assert len(list(Path("raw").glob("sim*"))) == 4
+
+
+def test_simulating_by_hand(example, monkeypatch, capsys):
+    """The code of the page, in a smaller box of fewer cells."""
+    from reionemu.simulation.config import PRESETS
+
+    small = PRESETS["demo"].with_changes(box=125.0, n_cells=32)
+    monkeypatch.setitem(PRESETS, "demo", small)
+    (code,) = python_blocks(SIMULATION)
+    names: dict[str, object] = {}
+    exec(compile(code, "simulation.md", "exec"), names)
+    assert names["result"].maps.shape == (4, 32, 32)
+    assert names["dl"].shape == (4, len(names["ell"]))
+    assert abs(names["z_re"].mean() - 8.0) < 0.01
+    assert str(names["result"].tau) in capsys.readouterr().out
+
+
+def test_campaigns(example):
+    """The commands of the page, with fewer rows and cells."""
+    found = commands(SIMULATION)
+    assert len(found) >= 7
+    for command in found:
+        command = command.replace("-n 1000", "-n 3").replace("/shared/raw", "raw")
+        if "simulate" in command:
+            command += " --cells 32 --box 125"
+            command = re.sub(r"params.txt(.*--preset) large", r"more.txt\1 laptop", command)
+        run(command)
+    assert len(list(Path("raw").glob("sim*"))) == 6
+    assert "sbatch" in Path("job.sh").read_text().lower()

@@ -22,7 +22,7 @@ from convergence import (
     scatter_table,
 )
 from run import report
-from seed_scatter import box_ratio, correlation, step_ratios
+from seed_scatter import box_ratio, correlation, spread
 from studies import POINTS, STUDIES
 
 from reionemu.files import write_bytes
@@ -146,10 +146,15 @@ def no_shifts_text() -> str:
 
 
 def step_text() -> str:
-    """Scatter of D_ell from one size of the box to the next."""
-    return ", ".join(
-        f"{ratio:.2f} from {small} to {large}" for small, large, ratio in step_ratios()
-    )
+    """Scatter of ln D_ell by box, for both sizes of cells."""
+    parts = []
+    for names in (BOXES, COARSE_BOXES):
+        cell = STUDIES[names[0]].config.cell
+        values = ", ".join(
+            f"{100 * spread(name):.0f}% in {STUDIES[name].config.box:g}" for name in names
+        )
+        parts.append(f"{values} (cells of {cell:.2f})")
+    return "; ".join(parts)
 
 
 def _off_diagonal(matrix: np.ndarray) -> np.ndarray:
