@@ -80,6 +80,15 @@ def test_commands(example):
     assert len(list(Path("raw").glob("sim*"))) == 4
 
 
+def test_the_presets_are_those_of_the_page():
+    from reionemu.cli.presets import COLUMNS, preset_rows
+
+    rows = [line.strip("|").split("|") for line in SIMULATION.splitlines() if line.startswith("|")]
+    header, _, *cells = [[cell.strip(" `") for cell in row] for row in rows]
+    assert header == list(COLUMNS)
+    assert cells == [[row[name] for name in COLUMNS] for row in preset_rows()]
+
+
 def test_simulating_by_hand(example, monkeypatch, capsys):
     """The code of the page, in a smaller box of fewer cells."""
     from reionemu.simulation.config import PRESETS

@@ -12,7 +12,8 @@ import typer
 from ..config import check_keys, from_mapping
 from ..errors import ConfigError
 from .choices import parse_value
-from .output import JsonOption, print_json, progress_line, say, short
+from .output import JsonOption, print_json, print_table, progress_line, say, short
+from .presets import print_presets
 
 if TYPE_CHECKING:
     from ..simulation.config import SimulationConfig
@@ -75,6 +76,12 @@ def simulate(
     ] = False,
     slurm_jobs: Annotated[int, typer.Option(help="Jobs of that array.")] = 10,
     slurm_time: Annotated[str, typer.Option(help="Time limit of each of them.")] = "24:00:00",
+    presets: Annotated[
+        bool,
+        typer.Option(
+            "--presets", callback=print_presets, is_eager=True, help="Only list the presets."
+        ),
+    ] = False,
     json: JsonOption = False,
 ) -> None:
     """Make the raw simulations of a design; run again, it goes on where it was."""
@@ -136,8 +143,29 @@ def simulate(
         )
     if result.failed:
         raise typer.Exit(1)
-    if result.complete:
+    if params is None and not json:
+        _print_spectra(result.raw)
+    elif result.complete:
         say(f"now: reionemu condense {short(result.raw)} {short(result.raw)}.h5")
+
+
+def _print_spectra(raw: Path) -> None:
+    """The spectra of a campaign of one point, for who wants no more than these."""
+    import numpy as np
+
+    from ..simio.raw import find_sims, read_sim
+    from ..spectra import ClConfig, flat_sky_spectrum
+
+    for folder in find_sims(raw, "sim"):
+        found = read_sim(folder).output
+        delta_t, theta = np.asarray(found["ksz_map"]), float(found["theta_max_ksz"])
+        unit = float(found["Tcmb0"]) * 1e6
+        spectrum = flat_sky_spectrum(delta_t * unit, theta, ClConfig())
+        rows = [
+            [f"{ell:.0f}", f"{dl:.4f}"] for ell, dl in zip(spectrum.ell, spectrum.dl, strict=True)
+        ]
+        title = f"{folder.name}: tau = {found['tau']:.4f}, spectrum of this one realization"
+        print_table(["ell", "D_ell [uK^2]"], rows, title)
 
 
 def _design(params: Path | None, point: dict[str, float | None]) -> Any:

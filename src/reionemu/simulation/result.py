@@ -50,3 +50,11 @@ class Simulation:
     x_v: np.ndarray
     tau: float
     power_21cm: np.ndarray
+
+    def __repr__(self) -> str:
+        theta = ", ".join(f"{name}={value:g}" for name, value in self.parameters.items())
+        n = len(self.ksz_map)
+        return (
+            f"Simulation({theta}, seed={self.seed}, axis={self.axis}: map {n} x {n}, "
+            f"tau {self.tau:.4f})"
+        )
