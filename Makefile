@@ -7,6 +7,7 @@ PEER   := .peer-venv
 PIP    := -m pip --disable-pip-version-check install --quiet
 READY  := $(VENV)/.ready
 EXTRAS := $(VENV)/.ready-extras
+VALIDATION := $(VENV)/.ready-validation
 export REIONEMU_PEER_PYTHON ?= $(PEER)/bin/python
 
 .PHONY: help setup demo test test-all lint format bench bench-catalogue bench-simulate bench-suite validate compare-records peer-venv clean
@@ -57,6 +58,11 @@ test-all: $(READY) $(EXTRAS) peer-venv
 # What only the export to MLflow needs, and so only its tests.
 $(EXTRAS): $(READY)
 	@$(BIN)/python $(PIP) --constraint constraints.txt --editable ".[dev,mlflow]"
+	@touch $@
+
+# What only the figures of the validation need.
+$(VALIDATION): $(READY)
+	@$(BIN)/python $(PIP) --constraint constraints.txt --editable ".[dev,validate]"
 	@touch $@
 
 lint: $(READY)
