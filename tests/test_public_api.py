@@ -40,6 +40,7 @@ OURS = [
     "Emulator",
     "OutOfRangeError",
     "OwnSeeds",
+    "PUBLISHED_SPACE",
     "ParameterSpace",
     "Prediction",
     "ReionemuError",

@@ -139,12 +139,12 @@ def table_b(results: Results, scatter: np.ndarray) -> str:
     rows = [
         [
             f"{ell[i]:.0f}",
-            f"{published[i]:.4f}",
+            "-" if np.isnan(published[i]) else f"{published[i]:.4f}",
             f"{100 * scatter[i]:.1f}%",
             f"{mean[i]:.4f}",
             f"{100 * found[i]:.1f}%",
-            percent(mean[i] / published[i]),
-            f"{apart[i]:+.1f}",
+            "-" if np.isnan(published[i]) else percent(mean[i] / published[i]),
+            "-" if np.isnan(published[i]) else f"{apart[i]:+.1f}",
         ]
         for i in range(len(ell))
     ]
@@ -153,11 +153,17 @@ def table_b(results: Results, scatter: np.ndarray) -> str:
 
 
 def published_dl(ell: np.ndarray) -> np.ndarray:
-    """D_ell of table B at other multipoles; not a number below the lowest bin."""
+    """D_ell of table B in bins about other multipoles; not a number below the lowest bin.
+
+    Bins of maps of another size differ a little, which counts as nothing; between the published
+    ones a straight line is drawn.
+    """
     table = REFERENCE["B"]
-    dl = np.interp(ell, table["ell"], table["dl"])
-    # The bins of maps of another size differ a little.
-    return np.where(ell < 0.99 * table["ell"][0], np.nan, dl)
+    there, dl = np.array(table["ell"]), np.array(table["dl"])
+    nearest = np.abs(ell[:, None] / there - 1).argmin(axis=1)
+    same = np.abs(ell / there[nearest] - 1) < 0.02
+    between = np.interp(ell, there, dl, left=np.nan)
+    return np.where(same, dl[nearest], between)
 
 
 def in_sigma(dl: np.ndarray, published: np.ndarray, scatter: np.ndarray) -> np.ndarray:

@@ -8,7 +8,7 @@ from typing import Any
 
 import linear
 import numpy as np
-from compare import Results, first, fractional_std, markdown, mean_of, percent, spectra
+from compare import REFERENCE, Results, first, fractional_std, markdown, mean_of, percent, spectra
 from measure import RESULTS
 from studies import STUDIES
 
@@ -163,6 +163,21 @@ def pivot_table(point: str = "B") -> str:
         seeds = str(len(load(name)["realizations"]))
         rows.append([label, seeds, *bands, *["-"] * (len(edges) - 1 - len(bands))])
     return markdown(["box", "seeds", *band_names(edges)], rows)
+
+
+def band_ratio(name: str, key: str = "band_dl") -> tuple[float, float]:
+    """Second over first band or bin of B: the mean over seeds, and the scatter of its log."""
+    logs = np.log(spectra(load(name), "B", key))
+    ratio = logs[:, 1] - logs[:, 0]
+    return float(np.exp(ratio.mean())), float(ratio.std(ddof=1))
+
+
+def published_band_ratio() -> float:
+    """What the published second over first bin of B would be as bands, with cells of 3.9 Mpc/h."""
+    published = REFERENCE["B"]["dl"][1] / REFERENCE["B"]["dl"][0]
+    as_bands = band_ratio("large")[0] / band_ratio("large", "dl")[0]
+    coarser = band_ratio("demo")[0] / band_ratio("laptop")[0]
+    return published * as_bands * coarser
 
 
 def _with_error(mean: float, error: float) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -13,12 +14,14 @@ from convergence import (
     BOXES,
     COARSE_BOXES,
     OPTIONS,
+    band_ratio,
     box_table,
     change_table,
     extreme_trend,
     load,
     paired,
     pivot_table,
+    published_band_ratio,
     scatter_table,
 )
 from run import report
@@ -40,7 +43,7 @@ def document(name: str) -> str:
     """The page, comparing that preset with the published runs."""
     made = load(name)["made_by"]
     template = (Path(__file__).parent / "page.md").read_text()
-    return template.format(
+    page = template.format(
         report=report(name, load(name)),
         versions=", ".join(f"{package} {made[package]}" for package in made),
         seeds_large=len(load(name)["realizations"]),
@@ -56,6 +59,7 @@ def document(name: str) -> str:
         shape_table=shape_table(
             {"from a corner": load("large"), "from the middle": load("pivot_1000")}, box_ratio()
         ),
+        shape_2000=shape_2000_text(),
         pivot_b=pivot_table("B"),
         pivot_a=pivot_table("A"),
         no_shifts=no_shifts_text(),
@@ -66,6 +70,15 @@ def document(name: str) -> str:
         correlation_mean=f"{_off_diagonal(correlation('large')).mean():.2f}",
         points="\n".join(point_lines()),
     )
+    return "\n".join(wrapped(line) for line in page.splitlines()) + "\n"
+
+
+def wrapped(line: str) -> str:
+    """A line of text in lines of at most 100 characters; tables stay as they are."""
+    if line.startswith("|"):
+        return line
+    later = "  " if line.startswith("- ") else ""
+    return textwrap.fill(line, 100, subsequent_indent=later, break_on_hyphens=False)
 
 
 def point_lines() -> Iterable[str]:
@@ -87,18 +100,18 @@ def velocity_text(name: str) -> str:
     published = np.mean(next(r for r in REFERENCE["A"]["rows"] if r[0] == 7.5)[4:7])
     average = speed / relative[0] * relative.mean()
     return (
-        f"Without the modes that are longer than the box, linear theory expects "
-        f"{percent(expected)} of the published box; one component of a realization scatters about "
+        f"Without modes that are longer than the box, linear theory expects {percent(expected)} "
+        f"relative to the published box; one component of a realization scatters about "
         f"that by {100 * linear.velocity_scatter(config):.1f}% "
         f"({100 * linear.velocity_scatter(whole):.1f}% in the published box). The large-scale "
         f"modes of seed 0 make its mean over the axes {percent(relative[0])}, those of seeds 0 to "
         f"{n - 1} range from {percent(relative.min())} to {percent(relative.max())} with a mean of "
         f"{percent(relative.mean())}. Measured on the grid at z = 7.5: {speed:.1f} km/s for seed "
-        f"0, {percent(speed / published)} of the published {published:.1f}; "
+        f"0, {percent(speed / published)} relative to the published {published:.1f}; "
         f"{percent(speed / np.mean(velocity_of_reference(name, 7.5)))} when the factors of box and "
         f"seed are taken out. With the mean factor of the {n} seeds in place of that of seed 0 it "
-        f"is {average:.1f} km/s, {percent(average / published / expected)} of the published one "
-        "after that of the box."
+        f"is {average:.1f} km/s, {percent(average / published / expected)} relative to the "
+        "published one when that of the box is taken out."
     )
 
 
@@ -133,6 +146,21 @@ def extreme_lines() -> Iterable[str]:
             f"- {kind}: {means}; a power law gives {trend['expected']:.3g} +- "
             f"{trend['expected_scatter']:.2g} in 2000 Mpc/h; the published run has {there:.3g}."
         )
+
+
+def shape_2000_text() -> str:
+    """The second over the first band of B in the published box, by where rays start."""
+    published = published_band_ratio()
+    parts = []
+    for name, label in (("box_2000", "a corner"), ("pivot_2000", "the middle")):
+        ratio, scatter = band_ratio(name)
+        apart = np.log(ratio / published) / scatter
+        n = len(load(name)["realizations"])
+        parts.append(
+            f"{ratio:.3f} with rays from {label} ({n} seeds; one map scatters by "
+            f"{100 * scatter:.1f}%, and the published one is {abs(apart):.1f} of that away)"
+        )
+    return f"{'; '.join(parts)}; the published spectrum comes to {published:.3f}"
 
 
 def no_shifts_text() -> str:

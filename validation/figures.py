@@ -96,13 +96,13 @@ def cells_figure() -> None:
         label = f"{config['box'] / config['n_cells']:.2f} Mpc/h"
         mean, _ = paired(name, CELLS[-1], "B")
         edges = np.array(first(results)["edges"])
-        left.plot((edges[1:] + edges[:-1])[: len(mean)] / 2, 100 * mean, "o-", ms=3, label=label)
+        left.plot((edges[1:] + edges[:-1])[: len(mean)] / 2, 100 * mean, "o-", ms=3)
         z = np.array(first(results, "A")["z"])
         off = mean_of(_first_seed(results), "A", "x_m") - mean_of(_first_seed(finest), "A", "x_m")
         right.plot(z, off, "o-", ms=3, label=label)
     left.set(xlabel=r"$\ell$", ylabel=r"$D_\ell$ of B, less that of the finest [%]")
     right.set(xlabel="z", ylabel="x_m of A, less that of the finest", xlim=(5, 16))
-    left.legend(frameon=False, title="cells")
+    right.legend(frameon=False, title="cells")
     save(figure, "cells")
 
 
@@ -112,7 +112,7 @@ def _first_seed(results: dict[str, Any]) -> dict[str, Any]:
 
 def options_figure() -> None:
     """What a change of the light cone, the geometry or the deposit does to D_ell, in per cent."""
-    figure, panels = plt.subplots(1, 2, figsize=(8, 3.2), sharey=True)
+    figure, panels = plt.subplots(1, 2, figsize=(9, 3.2), sharey=True)
     edges = np.array(first(load("laptop"))["edges"])
     ell = (edges[1:] + edges[:-1]) / 2
     shown = {name: label for name, label in OPTIONS.items() if name != "no_shifts"}
@@ -124,7 +124,7 @@ def options_figure() -> None:
         axes.axhline(0, color="0.8", zorder=0)
         axes.set(xlabel=r"$\ell$", title=f"parameters {point}")
     panels[0].set_ylabel(r"change of $D_\ell$ [%]")
-    panels[1].legend(frameon=False, fontsize=7)
+    panels[1].legend(frameon=False, fontsize=7, loc="center left", bbox_to_anchor=(1, 0.5))
     save(figure, "options")
 
 
@@ -132,7 +132,7 @@ def scatter_figure() -> None:
     """Scatter of D_ell from seed to seed, the rms over the points."""
     figure, axes = plt.subplots(figsize=(5.5, 3.2))
     for i, name in enumerate(
-        ("box_250", "laptop", "medium", "large", "box_2000", "demo", "box_1000")
+        ("box_250", "laptop", "medium", "large", "demo", "box_1000", "box_2000")
     ):
         if not known(name):
             continue
@@ -146,8 +146,8 @@ def scatter_figure() -> None:
         )
         scatter = 100 * np.sqrt(np.mean(squares, axis=0))
         axes.plot(first(results)["ell"], scatter, style, ms=3, label=label, color=f"C{i}")
-    axes.set(xlabel=r"$\ell$", ylabel=r"scatter of $D_\ell$ [%]", ylim=(0, None))
-    axes.legend(frameon=False, fontsize=7)
+    axes.set(xlabel=r"$\ell$", ylabel=r"scatter of $D_\ell$ [%]", ylim=(0, 52))
+    axes.legend(frameon=False, fontsize=7, ncols=2)
     save(figure, "scatter")
 
 

@@ -78,13 +78,31 @@ def results(
     with changed(study):
         for seed in range(len(kept["realizations"]), n_seeds or study.n_seeds):
             kept["realizations"].append(one_realization(study.config, seed))
-            write_bytes(path, json.dumps(kept, indent=1).encode())
+            write_bytes(path, as_text(kept).encode())
             print(f"{name}: realization {seed} done", file=sys.stderr, flush=True)
         for z, seed in grids[len(kept["fields"]) :] if with_fields else ():
             kept["fields"].append(fields(study.config, z, seed))
-            write_bytes(path, json.dumps(kept, indent=1).encode())
+            write_bytes(path, as_text(kept).encode())
             print(f"{name}: fields at z = {z:g} done", file=sys.stderr, flush=True)
     return kept
+
+
+def as_text(kept: dict[str, Any]) -> str:
+    """JSON with a line for each thing that was measured, its numbers to seven digits."""
+    lists = {key: rounded(kept[key]) for key in ("realizations", "fields")}
+    head = {key: value for key, value in kept.items() if key not in lists}
+    lines = [f"{json.dumps(key)}: {json.dumps(value)}" for key, value in head.items()]
+    for key, rows in lists.items():
+        lines.append(
+            f"{json.dumps(key)}: [" + ",".join(f"\n {json.dumps(row)}" for row in rows) + "]"
+        )
+    return "{\n" + ",\n".join(lines) + "\n}\n"
+
+
+def rounded(value: Any, digits: int = 7) -> Any:
+    """Nested lists and mappings with floats to so many digits."""
+    text = json.dumps(value)
+    return json.loads(text, parse_float=lambda number: float(f"{float(number):.{digits}g}"))
 
 
 def made_by() -> dict[str, Any]:

@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 from compare import first, fractional_std, log_covariance, spectra
 from convergence import COARSE_BOXES, load
+from measure import rounded
 from studies import POINTS
 
 import reionemu.simulation
@@ -36,15 +37,15 @@ def entry(name: str) -> dict[str, Any]:
     return {
         "config": {key: results["config"][key] for key in KEPT},
         "scatter": {
-            "ell": rounded(first(results)["ell"]),
-            "covariance": rounded(pooled(by_point)),
+            "ell": first(results)["ell"],
+            "covariance": rounded(pooled(by_point).tolist()),
             "n_realizations": len(results["realizations"]),
             "points": {
                 point: {
                     "parameters": POINTS[point],
-                    "mean_dl": rounded(dl.mean(axis=0)),
-                    "fractional_std": rounded(fractional_std(dl)),
-                    "covariance": rounded(log_covariance(dl)),
+                    "mean_dl": rounded(dl.mean(axis=0).tolist()),
+                    "fractional_std": rounded(fractional_std(dl).tolist()),
+                    "covariance": rounded(log_covariance(dl).tolist()),
                 }
                 for point, dl in by_point.items()
             },
@@ -58,10 +59,10 @@ def reference_entry() -> dict[str, Any]:
     """What is thought of the published box."""
     large, ratio = entry("large"), box_ratio()
     scatter, n_large = large["scatter"], large["scatter"]["n_realizations"]
-    scatter["covariance"] = rounded(np.array(scatter["covariance"]) * ratio**2)
+    scatter["covariance"] = scaled(scatter["covariance"], ratio**2)
     for point in scatter["points"].values():
-        point["covariance"] = rounded(np.array(point["covariance"]) * ratio**2)
-        point["fractional_std"] = rounded(np.array(point["fractional_std"]) * ratio)
+        point["covariance"] = scaled(point["covariance"], ratio**2)
+        point["fractional_std"] = scaled(point["fractional_std"], ratio)
     scatter["n_realizations"] = len(load("box_2000")["realizations"])
     scatter["measured_with"] = {"box": 2000.0, "n_cells": 512}
     scatter["note"] = (
@@ -73,6 +74,11 @@ def reference_entry() -> dict[str, Any]:
     )
     config = {**large["config"], "box": 2000.0, "n_cells": 1024}
     return {"config": config, "scatter": scatter}
+
+
+def scaled(values: list[Any], factor: float) -> list[Any]:
+    """Nested lists times a number."""
+    return rounded((np.array(values) * factor).tolist())
 
 
 def box_ratio() -> float:
@@ -104,25 +110,21 @@ def pooled(by_point: dict[str, np.ndarray]) -> np.ndarray:
     return np.mean([log_covariance(dl) for dl in by_point.values()], axis=0)
 
 
-def rounded(values: Any) -> Any:
-    """To six digits, as nested lists."""
-    array = np.asarray(values, dtype=float)
-    flat = [float(f"{value:.6g}") for value in array.ravel()]
-    return np.reshape(flat, array.shape).tolist()
-
-
 def main() -> None:
     """Write the file."""
     spectrum = asdict(ClConfig())
+    presets = {name: entry(name) for name in MEASURED} | {"reference": reference_entry()}
     document = {
         "format": 1,
         "what": "scatter of ln D_ell of one kSZ map over realizations of its initial conditions",
         "made_with": "validation/seed_scatter.py",
         "made_by": load("large")["made_by"],
         "spectrum": {key: spectrum[key] for key in ("estimator", "nbins", "ell_cut")},
-        "presets": {name: entry(name) for name in MEASURED} | {"reference": reference_entry()},
     }
-    write_bytes(TARGET, (json.dumps(document, indent=1) + "\n").encode())
+    lines = [f"{json.dumps(key)}: {json.dumps(value)}" for key, value in document.items()]
+    entries = ",\n".join(f" {json.dumps(name)}: {json.dumps(e)}" for name, e in presets.items())
+    lines.append(f'"presets": {{\n{entries}\n}}')
+    write_bytes(TARGET, ("{\n" + ",\n".join(lines) + "\n}\n").encode())
     print(f"wrote {TARGET}")
 
 

@@ -17,8 +17,8 @@ _MODULES = {
     ),
     ".data": "DataLoaderConfig Normalizer load_training_arrays make_dataloaders",
     ".design": (
-        "Design ParameterSpace augment_design latin_hypercube one_at_a_time read_design sobol "
-        "write_design"
+        "Design PUBLISHED_SPACE ParameterSpace augment_design latin_hypercube one_at_a_time "
+        "read_design sobol write_design"
     ),
     ".errors": "OutOfRangeError ReionemuError ReionemuWarning",
     ".models": (

@@ -84,6 +84,7 @@ from .data.dataloaders import (
     make_dataloaders as make_dataloaders,
 )
 from .data.normalization import Normalizer as Normalizer
+from .design import PUBLISHED_SPACE as PUBLISHED_SPACE
 from .design import Design as Design
 from .design import ParameterSpace as ParameterSpace
 from .design import augment_design as augment_design

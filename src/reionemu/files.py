@@ -218,7 +218,7 @@ def require_space(folder: Path, needed: int, what: str) -> None:
     free = shutil.disk_usage(folder).free
     if free < needed + 2**20:
         raise NotEnoughSpaceError(
-            f"no room for {what} in {folder}: {human_size(needed)} are needed and "
+            f"no room for {what} in {folder}: {human_size(needed + 2**20)} are needed and "
             f"{human_size(free)} are free. Nothing was changed. Free some space, or work on "
             "another disk"
         )

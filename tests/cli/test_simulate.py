@@ -40,7 +40,7 @@ def simulate(reionemu, place, *arguments):
 
 def test_a_design_is_simulated_and_gone_on_with(reionemu, place):
     done = simulate(reionemu, place, "--rows", "1:3")
-    assert (done.code, done.out) == (0, "raw: 2 simulations made, 0 were there, 0 failed\n")
+    assert (done.code, done.out) == (0, "raw: 2 made, 0 were there, 0 failed\n")
     assert "2 simulations, 0 of them there already" in done.err
     assert sorted(path.name for path in Path("raw").glob("sim*")) == ["sim1", "sim2"]
     done = simulate(reionemu, place, "--json")
@@ -76,8 +76,22 @@ def test_each_row_may_have_its_own_seed(reionemu, place):
 def test_one_point_needs_no_file(reionemu, place):
     point = ("--zmean", 8, "--alpha", 0.5, "--kb", 1, "--b0", 0.45)
     done = reionemu("simulate", *point, "-o", "one", *SMALL, "--cache", "cache")
-    assert done.out == "one: 1 simulations made, 0 were there, 0 failed\n"
+    assert done.out == "one: 1 made, 0 were there, 0 failed\n"
+    assert "sim0 has no spectrum: ell_cut = 1000 leaves nothing" in done.err
     np.testing.assert_array_equal(read_campaign(Path("one"))[0].theta, [[8, 0.5, 1, 0.45]])
+
+
+def test_one_point_prints_its_spectrum(reionemu, place):
+    point = ("--zmean", 8, "--alpha", 0.5, "--kb", 1, "--b0", 0.45, "--cache", "cache")
+    small = ("--preset", "demo", "--cells", 32, "--box", 125)
+    done = reionemu("simulate", *point, "-o", "one", *small, "--json")
+    (found,) = json.loads(done.out)["spectra"].values()
+    table = reionemu("simulate", *point, "-o", "one", *small).out
+    assert "1 were there" in table
+    assert f"tau = {found['tau']:.4f}" in table
+    for ell, dl in zip(found["ell"], found["dl"], strict=True):
+        assert f" {ell:.0f} " in table
+        assert f" {dl:.4f}" in table
 
 
 @pytest.mark.parametrize(
@@ -94,7 +108,7 @@ def test_one_point_needs_no_file(reionemu, place):
         (("--set", "cosmology.hh=1"), "did you mean 'h'?"),
         (("--set", "cosmology"), "expected KEY=VALUE"),
         (("--rows", "3"), "expected A:B"),
-        (("--zmean", "8"), "give a design file"),
+        (("--zmean", "8"), "not both"),
         (("--workers", "0"), "workers must be"),
         (("--slurm-script", "--slurm-time", "soon"), "slurm.time"),
         (("--slurm-script", "--slurm-jobs", "0"), "slurm.jobs"),
@@ -119,7 +133,7 @@ def test_failures_are_listed_and_end_in_exit_status_1(reionemu, place):
     (place / "fail-7.02").touch()
     done = simulate(reionemu, place)
     assert done.code == 1
-    assert done.out == "raw: 5 simulations made, 0 were there, 1 failed\n"
+    assert done.out == "raw: 5 made, 0 were there, 1 failed\n"
     assert "sim2 failed: no such universe" in done.err
 
 
@@ -177,5 +191,5 @@ def test_the_slurm_script_covers_all_rows_once_and_runs(reionemu, place):
             capture_output=True,
         )
         assert done.returncode == 0, done.stderr
-        assert done.stdout == f"{place}/raw: 2 simulations made, 0 were there, 0 failed\n"
+        assert done.stdout == f"{place}/raw: 2 made, 0 were there, 0 failed\n"
     assert reionemu("simulate", "-o", "raw", "--status").out.startswith("raw: 6 of 6")

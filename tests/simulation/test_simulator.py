@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from reionemu.errors import ConfigError, OutOfRangeError
-from reionemu.simulation import simulator as module
+from reionemu.simulation import device
 from reionemu.simulation.config import OwnSeeds, SimulationConfig
 from reionemu.simulation.result import PUBLISHED_REDSHIFTS
 from reionemu.simulation.simulator import Simulator
@@ -159,8 +159,8 @@ def test_progress_is_told(theta):
 
 
 def test_apples_devices_are_passed_over(monkeypatch):
-    monkeypatch.setattr(module, "resolve_device", lambda name: torch.device("mps"))
-    assert module._supported("auto") == torch.device("cpu")
+    monkeypatch.setattr(device, "resolve_device", lambda name: torch.device("mps"))
+    assert device.usable_device("auto") == torch.device("cpu")
 
 
 def test_a_device_that_is_not_there_is_refused():

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from ..config import check_keys, from_mapping
-from ..errors import ConfigError
+from ..errors import ConfigError, MapError
 from .choices import parse_value
 from .output import JsonOption, print_json, print_table, progress_line, say, short
 from .presets import print_presets
@@ -89,6 +89,10 @@ def simulate(
     from ..simulation.campaign.plan import parse_rows
 
     if status or verify:
+        if params is not None:
+            raise ConfigError(
+                "--status and --verify look at the campaign in the folder: leave out the design"
+            )
         _report(out, verify, json)
         return
     design = _design(params, {"zmean": zmean, "alpha": alpha, "kb": kb, "b0": b0})
@@ -134,38 +138,42 @@ def simulate(
         say(f"  {failure.name} failed: {failure.message}")
     if len(result.failed) > 20:
         say(f"  and {len(result.failed) - 20} more")
+    spectra = _spectra(result.raw) if params is None and not result.failed else {}
     if json:
-        print_json(dataclasses.asdict(result))
+        print_json(dataclasses.asdict(result) | ({"spectra": spectra} if spectra else {}))
     else:
         print(
-            f"{short(result.raw)}: {result.made} simulations made, {result.already_there} were "
-            f"there, {len(result.failed)} failed"
+            f"{short(result.raw)}: {result.made} made, {result.already_there} were there, "
+            f"{len(result.failed)} failed"
         )
     if result.failed:
         raise typer.Exit(1)
-    if params is None and not json:
-        _print_spectra(result.raw)
-    elif result.complete:
+    for name, found in spectra.items() if not json else ():
+        numbers = zip(found["ell"], found["dl"], strict=True)
+        title = f"{name}: tau = {found['tau']:.4f}, spectrum of this one realization"
+        print_table(["ell", "D_ell [uK^2]"], [[f"{a:.0f}", f"{b:.4f}"] for a, b in numbers], title)
+    if params is not None and result.complete:
         say(f"now: reionemu condense {short(result.raw)} {short(result.raw)}.h5")
 
 
-def _print_spectra(raw: Path) -> None:
-    """The spectra of a campaign of one point, for who wants no more than these."""
+def _spectra(raw: Path) -> dict[str, dict[str, Any]]:
+    """Spectra by simulation, of a campaign of one point, for who wants no more than these."""
     import numpy as np
 
     from ..simio.raw import find_sims, read_sim
     from ..spectra import ClConfig, flat_sky_spectrum
 
+    spectra = {}
     for folder in find_sims(raw, "sim"):
         found = read_sim(folder).output
-        delta_t, theta = np.asarray(found["ksz_map"]), float(found["theta_max_ksz"])
-        unit = float(found["Tcmb0"]) * 1e6
-        spectrum = flat_sky_spectrum(delta_t * unit, theta, ClConfig())
-        rows = [
-            [f"{ell:.0f}", f"{dl:.4f}"] for ell, dl in zip(spectrum.ell, spectrum.dl, strict=True)
-        ]
-        title = f"{folder.name}: tau = {found['tau']:.4f}, spectrum of this one realization"
-        print_table(["ell", "D_ell [uK^2]"], rows, title)
+        temperature = np.asarray(found["ksz_map"]) * (float(found["Tcmb0"]) * 1e6)
+        try:
+            spectrum = flat_sky_spectrum(temperature, float(found["theta_max_ksz"]), ClConfig())
+        except MapError as error:
+            say(f"{folder.name} has no spectrum: {error}")
+            continue
+        spectra[folder.name] = {"ell": spectrum.ell, "dl": spectrum.dl, "tau": found["tau"]}
+    return spectra
 
 
 def _design(params: Path | None, point: dict[str, float | None]) -> Any:
@@ -177,6 +185,8 @@ def _design(params: Path | None, point: dict[str, float | None]) -> Any:
         return params
     if params is None and len(given) == len(point):
         return dict(zip(PARAMETER_NAMES, given, strict=True))
+    if params is not None:
+        raise ConfigError(f"give the design {params} or one set of parameters, not both")
     raise ConfigError(
         "give a design file (`reionemu sample` makes one), or one set of parameters by "
         f"--{', --'.join(point)}"
@@ -218,6 +228,8 @@ def _report(raw: Path, verify: bool, json: bool) -> None:
         found = campaign_status(raw, verify=verify, progress=line)
     for name, reason in list(found.damaged.items())[:20]:
         say(f"  {name}: {reason}")
+    if found.damaged:
+        say("move such folders out of the way; the same `reionemu simulate` makes what is missing")
     if json:
         print_json(dataclasses.asdict(found))
     else:

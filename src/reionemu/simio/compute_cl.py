@@ -9,7 +9,7 @@ import numpy as np
 
 from ..errors import MapError
 from ..machine import usable_cores
-from ..spectra import BandpowerPlan, Binning, ClConfig, FlatSkyPlan, Spectrum, check_map
+from ..spectra import Binning, ClConfig, Plan, Spectrum, check_map, plan_for
 from ..threads import in_order
 from .condense_h5 import ProgressCallback
 from .hdf5 import edit_h5, find_group, locked_h5, open_h5, read_scalar, require_group, reserve
@@ -111,9 +111,7 @@ def write_spectra(
     return len(names)
 
 
-Plan = FlatSkyPlan | BandpowerPlan
 Job = tuple[str, np.ndarray, float, Plan]
-_PLANS: dict[str, type[Plan]] = {"flat-sky": FlatSkyPlan, "bandpower": BandpowerPlan}
 
 
 def _job(sims: h5py.Group, name: str, config: ClConfig) -> Job:
@@ -132,7 +130,7 @@ def _job(sims: h5py.Group, name: str, config: ClConfig) -> Job:
         if not tcmb > 0:
             raise MapError(f"output/Tcmb0 must be a positive temperature, not {tcmb}")
         delta_t = check_map(dataset[()], theta)
-        return name, delta_t, tcmb, _PLANS[config.estimator](len(delta_t), theta, config)
+        return name, delta_t, tcmb, plan_for(len(delta_t), theta, config)
     except (MapError, OSError, ValueError) as error:
         raise MapError(f"sim {name!r}: {error}") from None
 

@@ -17,6 +17,7 @@ from ..errors import (
     MissingFileError,
     NoUsableSimulationsError,
     ReionemuWarning,
+    UnreadableFileError,
 )
 from . import raw
 from .hdf5 import SkippedSim, create_h5, reserve
@@ -132,6 +133,11 @@ def condense_sim_root(
         raise NoUsableSimulationsError(f"there is no folder {sim_prefix}* in {sim_root}")
     if out_path.exists() and not config.overwrite:
         raise AlreadyExistsError(f"{out_path} exists and overwrite=False")
+    suspect = out_path.is_file() and out_path.suffix not in raw.SUFFIXES
+    if suspect and not h5py.is_hdf5(out_path):
+        raise AlreadyExistsError(
+            f"{out_path} is not an HDF5 file, and is not replaced by one; give another name"
+        )
 
     skipped: list[SkippedSim] = []
     # What is there before anything is read: files that change meanwhile will not match it.
@@ -141,9 +147,12 @@ def condense_sim_root(
         h5.attrs["description"] = file_description
         h5.attrs["version"] = version
         _write_campaign(h5, sim_root / CAMPAIGN)
+        members = _members(sim_root)
         sims = h5.create_group("sims")
         for done, folder in enumerate(folders, start=1):
             try:
+                if members is not None and folder.name not in members:
+                    raise raw.UnusableSimError(raw.INVALID, f"it is not one of {CAMPAIGN}")
                 sim = raw.read_sim(folder, require_both=config.require_obs_and_pk)
             except raw.UnusableSimError as error:
                 skipped.append(SkippedSim(folder.name, error.category, str(error)))
@@ -177,6 +186,17 @@ def _count(total: int, skipped: list[SkippedSim]) -> CondenseStats:
 def condense_stamp(folders: list[Path], prefix: str, config: CondenseConfig) -> dict[str, Any]:
     """What identifies the result of condensing these folders (see `stamps`)."""
     return {"sim_prefix": prefix, "raw_inventory": inventory(folders), **options_of(config)}
+
+
+def _members(sim_root: Path) -> set[str] | None:
+    """Names of the simulations of the campaign in a folder; None if there is none to be read."""
+    from ..simulation.campaign.ledger import read_campaign
+
+    try:
+        plan, _ = read_campaign(sim_root)
+    except (MissingFileError, UnreadableFileError):
+        return None
+    return {task.name for task in plan.tasks()}
 
 
 def _write_campaign(h5: h5py.File, path: Path) -> None:

@@ -71,13 +71,13 @@ class Cosmology:
 
     def __post_init__(self) -> None:
         name = type(self).__name__
-        require_finite(name, "h", self.h, minimum=0, exclusive=True)
+        require_finite(name, "h", self.h, minimum=0, below=5, exclusive=True)  # of 100 km/s/Mpc
         require_finite(name, "omega_m", self.omega_m, minimum=0, below=1, exclusive=True)
         require_finite(name, "omega_b", self.omega_b, minimum=0, below=self.omega_m, exclusive=True)
-        require_finite(name, "sigma8", self.sigma8, minimum=0, exclusive=True)
-        require_finite(name, "n_s", self.n_s)
-        require_finite(name, "t_cmb", self.t_cmb, minimum=0, exclusive=True)
-        require_finite(name, "n_eff", self.n_eff, minimum=0)
+        require_finite(name, "sigma8", self.sigma8, minimum=0, below=10, exclusive=True)
+        require_finite(name, "n_s", self.n_s, minimum=-5, below=5)
+        require_finite(name, "t_cmb", self.t_cmb, minimum=0, below=10, exclusive=True)
+        require_finite(name, "n_eff", self.n_eff, minimum=0, below=20)
         require_finite(name, "helium_fraction", self.helium_fraction, minimum=0, below=1)
 
     def comoving_distance(self, z: ArrayLike) -> np.ndarray:

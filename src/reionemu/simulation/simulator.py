@@ -8,16 +8,16 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 
-from ..devices import require_available, resolve_device
-from ..spectra import ClConfig, FlatSkyPlan
+from ..config import require_choice
+from ..spectra import ClConfig, plan_for
 from .cache import default_cache
 from .config import OwnSeeds, SimulationConfig, preset
+from .device import usable_device
 from .initial_conditions import Displacement
 from .matter import density, velocity
 from .memory import MemoryEstimate, memory_estimate
-from .realization import Realization, open_realization
+from .realization import Realization, check_redshifts, open_realization
 from .result import PUBLISHED_REDSHIFTS, Simulation
 from .shared import Progress
 
@@ -67,7 +67,7 @@ class Simulations:
         return float(np.mean([one.tau for one in self.each]))
 
     def dl(self, config: ClConfig = ClConfig()) -> tuple[np.ndarray, np.ndarray]:  # noqa: B008
-        """Power spectrum of each map by the estimator of published spectra.
+        """Power spectrum of each map, by default as published spectra were estimated.
 
         Returns
         -------
@@ -76,7 +76,7 @@ class Simulations:
             D_ell [uK^2].
         """
         first = self.each[0]
-        plan = FlatSkyPlan(len(first.ksz_map), first.theta_max, config)
+        plan = plan_for(len(first.ksz_map), first.theta_max, config)
         spectra = [plan.spectrum(one.ksz_map, unit=one.t_cmb * 1e6) for one in self.each]
         return spectra[0].ell, np.stack([spectrum.dl for spectrum in spectra])
 
@@ -124,9 +124,12 @@ class Simulator:
         self.config = chosen.with_changes(**changes) if changes else chosen
         folder = default_cache() if cache == "auto" else cache
         self._cache = None if folder is None else Path(folder)
-        self._device, self._threads = _supported(device), threads
+        self._device, self._threads = usable_device(device), threads
         self._progress = progress
         self._open: dict[tuple[int, int], Realization] = {}
+
+    def __repr__(self) -> str:
+        return f"Simulator({self.config})"
 
     @property
     def memory(self) -> MemoryEstimate:
@@ -190,13 +193,18 @@ class Simulator:
 
     def density(self, z: float) -> np.ndarray:
         """1 + delta of the first realization at redshift z, float32, shape (N, N, N)."""
+        check_redshifts((z,))
         return density(self.config, self._displacement, z, self._threads or 1).cpu().numpy()
 
     def velocity(self, z: float, component: int) -> np.ndarray:
         """Peculiar velocity [km/s] at redshift z along an axis, float32, shape (N, N, N).
 
-        Mass-weighted; component 0 is along the line of sight.
+        Mass-weighted; component 0 is along the line of sight, the first of `config.axes`.
+
+        Raises ConfigError for a redshift or a component that there is not.
         """
+        check_redshifts((z,))
+        require_choice("Simulator", "component", str(component), ("0", "1", "2"))
         found = velocity(self.config, self._displacement, z, component, self._threads or 1)
         return found.cpu().numpy()
 
@@ -210,12 +218,3 @@ class Simulator:
             device=self._device,
             threads=self._threads or 1,
         )
-
-
-def _supported(name: str) -> torch.device:
-    """The device of that name; Apple's has no complex numbers to speak of, so "auto" skips it."""
-    device = resolve_device(name)
-    if name == "auto" and device.type == "mps":
-        return torch.device("cpu")
-    require_available(device)
-    return device

@@ -142,9 +142,14 @@ def holds(raw: Path, plan: Plan) -> bool:
     there, _ = read_campaign(raw)
     differences = _differences(config_document(there.config), config_document(plan.config))
     if differences:
+        advice = "Give another folder, or the same options"
+        if any(text.startswith("zmean_range ") for text in differences):
+            advice = (
+                "Give another folder, or the same options: zmean_range covers the whole design, "
+                "and is kept by --set zmean_range=[LOW,HIGH] where a design is to grow"
+            )
         raise AlreadyExistsError(
-            f"{raw} is the folder of another campaign: {'; '.join(differences[:5])}. "
-            "Give another folder, or the same options"
+            f"{raw} is the folder of another campaign: {'; '.join(differences[:5])}. {advice}"
         )
     common = min(len(there.theta), len(plan.theta))
     changed = np.flatnonzero((there.theta[:common] != plan.theta[:common]).any(axis=1))

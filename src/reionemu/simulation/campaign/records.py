@@ -78,6 +78,9 @@ def campaign_status(
         if progress:
             progress("verifying" if verify else "looking", done, total)
     there = total - len(missing) - len(damaged)
+    names = {task.name for task in plan.tasks()}
+    for stranger in sorted(path.name for path in raw.glob("sim*/") if path.name not in names):
+        damaged[stranger] = "is not one of this campaign; move it away"
     return CampaignStatus(raw, total, there, tuple(missing), damaged, seconds)
 
 
@@ -202,6 +205,8 @@ def write_manifest(raw: Path) -> bool:
         "simulations": records,
         "seconds": sum(record["seconds"] for record in records.values()),
     }
-    write_bytes(raw / CHECKSUMS, sums.encode())
-    write_bytes(raw / MANIFEST, to_json(manifest))
+    for name, content in ((CHECKSUMS, sums.encode()), (MANIFEST, to_json(manifest))):
+        path = raw / name
+        if not path.is_file() or path.read_bytes() != content:  # a finished one may be read-only
+            write_bytes(path, content)
     return True

@@ -82,7 +82,8 @@ def choose_workers(
             f"not enough memory: {workers} process{'es' if workers > 1 else ''} may take "
             f"{human_size(needs.memory(workers))}, of which {human_size(needs.preparing)} while "
             f"preparing, and {human_size(available)} can be had. Take "
-            f"{'fewer workers or ' if workers > 1 else ''}a preset with fewer cells, or force it"
+            f"{'fewer workers or ' if workers > 1 else ''}a preset with fewer cells, or force it "
+            "(--force)"
         )
     return workers
 

@@ -16,10 +16,9 @@ from typing import Any
 from ... import errors
 from ...config import require_int
 from ...design import read_design
-from ...devices import require_available, resolve_device
 from ...errors import AlreadyExistsError, ConfigError
 from ...files import human_size
-from ..config import SimulationConfig
+from ..config import SimulationConfig, preset
 from ..seed_scatter import seed_scatter as known_scatter
 from .ledger import config_document, config_hash, holds, settle
 from .plan import Plan, Task, make_plan
@@ -72,7 +71,7 @@ class CampaignResult:
 def run_campaign(
     design: Any,
     raw: Path,
-    config: SimulationConfig,
+    config: SimulationConfig | str,
     *,
     rows: slice = slice(None),
     workers: int | None = None,
@@ -103,8 +102,9 @@ def run_campaign(
         A design file, or its rows. It may have grown at its end since an earlier call.
     raw : Path
         Folder for the simulations; made if need be.
-    config : SimulationConfig
-        Its `zmean_range` is widened to whole redshifts if the design needs it.
+    config : SimulationConfig or str
+        Or the name of a preset. Its `zmean_range` is widened to whole redshifts if the design
+        needs it.
     rows : slice
         Those to make now, of all rows of the design.
     workers : int, optional
@@ -113,7 +113,7 @@ def run_campaign(
         Folder for what simulations of one realization share; by default the user's cache folder.
         Realizations that serve one row only (`OwnSeeds`) are not kept.
     device : str
-        As PyTorch names it.
+        As PyTorch names it, or "auto".
     ray : str, optional
         Address of a Ray cluster to run on instead of in processes here, or "local". All its
         machines must see `raw`; `cache` may be local to each.
@@ -142,10 +142,14 @@ def run_campaign(
     """
     started = time.monotonic()
     source = Path(design).expanduser() if isinstance(design, (str, os.PathLike)) else None
-    plan = make_plan(load_design(design), config)
+    plan = make_plan(load_design(design), preset(config) if isinstance(config, str) else config)
     tasks = plan.tasks(rows)
     raw = Path(raw).expanduser().absolute()
-    _check(raw, plan, rows, tasks, workers, None if ray else device)
+    _check(raw, plan, rows, tasks, workers)
+    if not ray:
+        from ..device import usable_device
+
+        device = str(usable_device(device))
     holds(raw, plan)  # or another campaign's folder is refused
     todo = missing_tasks(raw, tasks, config_hash(plan.config))
     count = _Count(len(tasks), len(tasks) - len(todo))
@@ -168,9 +172,7 @@ def run_campaign(
     )
 
 
-def _check(
-    raw: Path, plan: Plan, rows: slice, tasks: list[Task], workers: int | None, device: str | None
-) -> None:
+def _check(raw: Path, plan: Plan, rows: slice, tasks: list[Task], workers: int | None) -> None:
     """Refuse what cannot be before anything is written."""
     if not tasks:
         raise ConfigError(
@@ -179,8 +181,6 @@ def _check(
         )
     if workers is not None:
         require_int("run_campaign", "workers", workers, minimum=1)
-    if device is not None:
-        require_available(resolve_device(device))
     if raw.exists() and not raw.is_dir():
         raise AlreadyExistsError(f"{raw} is a file; a folder for simulations was expected")
 

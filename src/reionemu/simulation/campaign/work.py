@@ -131,6 +131,8 @@ class Worker:
 
     def _opened(self, task: Task, progress: Progress | None) -> Any:
         """The realization of a task: the last one, or from the cache, or computed."""
+        from ..device import usable_device
+
         key = task.seed, task.axis
         if self._key != key:
             self._key, self._realization = None, None  # makes room for the next one
@@ -141,7 +143,7 @@ class Worker:
                     task.seed,
                     task.axis,
                     cache=cache,
-                    device=self._settings.device,
+                    device=usable_device(self._settings.device),
                     threads=usable_cores() if cache else 1,
                     progress=progress,
                 )
