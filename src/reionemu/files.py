@@ -218,8 +218,8 @@ def require_space(folder: Path, needed: int, what: str) -> None:
     free = shutil.disk_usage(folder).free
     if free < needed + 2**20:
         raise NotEnoughSpaceError(
-            f"no room for {what} in {folder}: {human_size(needed + 2**20)} are needed and "
-            f"{human_size(free)} are free. Nothing was changed. Free some space, or work on "
+            f"no room for {what} in {folder}: {human_size(needed)} are needed, with 1 MB to spare, "
+            f"and {human_size(free)} are free. Nothing was changed. Free some space, or work on "
             "another disk"
         )
 

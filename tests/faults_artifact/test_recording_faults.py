@@ -65,7 +65,8 @@ def test_killed_at_any_moment(writers, tmp_path: Path) -> None:
         scale = float(np.clip(scale * (0.85 if done > completed else 1.15), 1e-3, 2.0))
         completed = done
 
-    assert {0, EPOCHS} <= read_epochs  # kills came at all stages of a run
+    # Kills came at all stages of a run; before the first epoch is over is too short a stage.
+    assert set(range(1, EPOCHS + 1)) <= read_epochs
     assert len(read_epochs) > 2
     assert completed > KILLS / 5
     writers.wait(writers.start("record", count=1, **job))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import resource
+import signal
 import sys
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from reionemu.simulation.campaign.plan import parse_rows
 
 
 def main() -> None:
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # which a shell may have turned off
     path, n, name, rows, packed = sys.argv[1:]
     options = json.loads(packed)
     if limit := options.pop("limit", None):  # bytes of a file, for this process and its workers
