@@ -44,7 +44,7 @@ def test_larger_boxes_scatter_less() -> None:
         scatter = seed_scatter(PRESETS[name])
         by_box[name] = float(np.sqrt(np.trace(scatter["covariance"]) / 5))
     assert by_box["laptop"] > by_box["large"] > by_box["reference"]
-    # PHYSICS of the published maps: 10-19% at 500 Mpc/h, and 7-8% at 2000 in the lowest bin.
+    # A prototype of the same model had 10-19% at 500 Mpc/h, and 7-8% at 2000 in the lowest bin.
     assert 0.10 < by_box["laptop"] < 0.25
     assert 0.03 < by_box["reference"] < 0.12
 

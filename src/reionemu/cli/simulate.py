@@ -16,6 +16,7 @@ from .output import JsonOption, print_json, print_table, progress_line, say, sho
 from .presets import print_presets
 
 if TYPE_CHECKING:
+    from ..simulation.campaign import CampaignResult
     from ..simulation.config import SimulationConfig
 
 _NOT_IN_A_JOB = {"workers", "rows", "slurm_script", "slurm_jobs", "slurm_time"}
@@ -134,26 +135,31 @@ def simulate(
             line.close()
             say("interrupted; the same command goes on where it was")
             raise typer.Exit(130) from None
+    spectra = _spectra(result.raw) if params is None and not result.failed else {}
+    _print_result(result, spectra, json)
+    if result.failed:
+        raise typer.Exit(1)
+    if params is not None and result.complete:
+        say(f"now: reionemu condense {short(result.raw)} {short(result.raw)}.h5")
+
+
+def _print_result(result: CampaignResult, spectra: dict[str, dict[str, Any]], json: bool) -> None:
+    """What came of a campaign, and spectra by simulation if there are any."""
     for failure in result.failed[:20]:
         say(f"  {failure.name} failed: {failure.message}")
     if len(result.failed) > 20:
         say(f"  and {len(result.failed) - 20} more")
-    spectra = _spectra(result.raw) if params is None and not result.failed else {}
     if json:
         print_json(dataclasses.asdict(result) | ({"spectra": spectra} if spectra else {}))
-    else:
-        print(
-            f"{short(result.raw)}: {result.made} made, {result.already_there} were there, "
-            f"{len(result.failed)} failed"
-        )
-    if result.failed:
-        raise typer.Exit(1)
-    for name, found in spectra.items() if not json else ():
+        return
+    print(
+        f"{short(result.raw)}: {result.made} made, {result.already_there} were there, "
+        f"{len(result.failed)} failed"
+    )
+    for name, found in spectra.items():
         numbers = zip(found["ell"], found["dl"], strict=True)
         title = f"{name}: tau = {found['tau']:.4f}, spectrum of this one realization"
         print_table(["ell", "D_ell [uK^2]"], [[f"{a:.0f}", f"{b:.4f}"] for a, b in numbers], title)
-    if params is not None and result.complete:
-        say(f"now: reionemu condense {short(result.raw)} {short(result.raw)}.h5")
 
 
 def _spectra(raw: Path) -> dict[str, dict[str, Any]]:

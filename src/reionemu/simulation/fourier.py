@@ -75,24 +75,27 @@ def one_torch_thread() -> Iterator[None]:
 
 def inverse_along(modes: torch.Tensor, axis: int) -> None:
     """Inverse complex transform along axis 0 or 1, in place, on this thread."""
-    if modes.device.type == "cpu":
-        array = modes.numpy()
-        result = scipy_fft.ifft(array, axis=axis, overwrite_x=True)
-        if not np.shares_memory(result, array):
-            array[...] = result
-    else:
-        modes.copy_(torch.fft.ifft(modes, dim=axis))
+    _along(modes, axis, scipy_fft.ifft, torch.fft.ifft)
 
 
 def forward_along(modes: torch.Tensor, axis: int) -> None:
     """Forward complex transform along axis 0 or 1, in place, on this thread."""
+    _along(modes, axis, scipy_fft.fft, torch.fft.fft)
+
+
+def _along(
+    modes: torch.Tensor,
+    axis: int,
+    on_cpu: Callable[..., np.ndarray],
+    on_device: Callable[..., torch.Tensor],
+) -> None:
     if modes.device.type == "cpu":
         array = modes.numpy()
-        result = scipy_fft.fft(array, axis=axis, overwrite_x=True)
+        result = on_cpu(array, axis=axis, overwrite_x=True)
         if not np.shares_memory(result, array):
             array[...] = result
     else:
-        modes.copy_(torch.fft.fft(modes, dim=axis))
+        modes.copy_(on_device(modes, dim=axis))
 
 
 def to_real(

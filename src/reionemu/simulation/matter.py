@@ -79,7 +79,7 @@ def momentum_light_cone(
     """(1 + delta) v along the line of sight [km/s] in each plane, float32, (n_planes, N, N).
 
     Each plane of particles is displaced by the growth at the distance where it starts, so the
-    light cone is made in one deposit, without snapshots (PHYSICS: plane-parallel velocities).
+    light cone is made in one deposit, without snapshots. Velocities are those along the axis.
     """
     n = config.n_cells
     nearest = growth(config.cosmology, config.z_min)
