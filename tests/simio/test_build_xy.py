@@ -150,7 +150,8 @@ def test_stored_arrays_are_the_built_ones(condensed_h5: Path) -> None:
     assert build_and_write_training(condensed_h5, config=config) == N - 2
     with h5py.File(condensed_h5) as h5:
         group = h5["training"]
-        assert set(group) == {"X", "Y", "ell", "sim_ids", "param_names"}
+        beside = {"tau", "z", "x_hi"}
+        assert set(group) == {"X", "Y", "ell", "sim_ids", "param_names", *beside}
         for name, expected in (("X", X), ("Y", Y), ("ell", ell)):
             assert group[name].dtype == expected.dtype
             np.testing.assert_array_equal(group[name][()], expected)
@@ -169,6 +170,7 @@ def test_stored_arrays_are_the_built_ones(condensed_h5: Path) -> None:
             "build_skipped_missing_cl": 1,
             "build_skipped_inconsistent_ell": 0,
             "build_skipped_non_finite": 1,
+            "map_area": 0.0711**2,
         }
 
 

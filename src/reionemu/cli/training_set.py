@@ -28,12 +28,12 @@ def training_set(
     config = BuildXYConfig(
         y_source=y_source, y_transform=y_transform, eps=eps, realizations=realizations
     )
-    with progress_line() as line:
+    with progress_line() as progress:
         stats = write_training_set(
             h5_path,
             config,
             overwrite=overwrite,
-            copy_callback=lambda done, total: line("copying the file", done, total),
+            copy_callback=lambda done, total: progress("copying the file", done, total),
         )
     print_skipped(stats.skipped)
     if stats.skipped_inconsistent_ell > stats.processed:
@@ -41,6 +41,8 @@ def training_set(
             "warning: most simulations have other ell bins than the first one used, which is "
             "likely the odd one; leave it out of the suite"
         )
+    for line in stats.missing:
+        say(f"note: {line}")
     averaged = stats.realizations_averaged
     if json:
         means = {"realizations_averaged": averaged} if averaged else {}

@@ -3,7 +3,7 @@
     sim_root/sim*/               raw: two HDF5 files a simulation              (raw)
     /sims/<sim>/params, output   condensed: the part that is needed            (condense_h5)
     /sims/<sim>/cl               spectra                                       (compute_cl)
-    /training                    arrays X, Y, ell to train on                  (build_xy)
+    /training                    arrays to train on      (build_xy, rows, histories, suite)
 
 Every stage replaces its file in one step: killed at any moment, the file is the old or the new.
 """

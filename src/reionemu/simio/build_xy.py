@@ -2,30 +2,34 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import h5py
 import numpy as np
 
 from ..config import require_choice, require_finite
-from ..errors import AlreadyExistsError, ConfigError, DatasetError, NoUsableSimulationsError
+from ..errors import AlreadyExistsError, ConfigError
 from ..parameters import PARAMETER_NAMES
-from ..targets import Y_SOURCES, Y_TRANSFORMS, Target
-from .hdf5 import (
-    SkippedSim,
-    edit_h5,
-    find_group,
-    locked_h5,
-    open_h5,
-    read_scalar,
-    require_group,
-    reserve,
-)
-from .realizations import equal_groups
+from ..targets import Y_SOURCES, Y_TRANSFORMS
+from .hdf5 import edit_h5, locked_h5, open_h5, require_group, reserve
+from .histories import read_histories
+from .rows import BuildStats, Built, collect, counts
 from .stamps import options_of, write_stamp
+from .suite import describe_suite, ln_covariance
+
+__all__ = [
+    "BuildStats",
+    "BuildXYConfig",
+    "Built",
+    "build_and_write_training",
+    "build_training_arrays",
+    "collect",
+    "counts",
+    "write_training",
+    "write_training_set",
+]
 
 _GROUP = "training"
 
@@ -72,56 +76,6 @@ class BuildXYConfig:
         object.__setattr__(self, "param_names", tuple(self.param_names))
 
 
-@dataclass(frozen=True)
-class BuildStats:
-    """What became of the simulations.
-
-    Attributes
-    ----------
-    total_sims, processed : int
-    skipped_missing_params, skipped_missing_cl : int
-        A parameter, or the spectrum, is not in the file.
-    skipped_inconsistent_ell : int
-        The ell bins differ from those of the first simulation that was used.
-    skipped_non_finite : int
-        A parameter or a value of the spectrum is NaN or infinite.
-    skipped : tuple of SkippedSim
-        Each simulation that was skipped, and why.
-    realizations_averaged : tuple of int
-        How many simulations each row is the mean of, where `realizations` is "mean".
-    """
-
-    total_sims: int
-    processed: int
-    skipped_missing_params: int
-    skipped_missing_cl: int
-    skipped_inconsistent_ell: int
-    skipped_non_finite: int
-    skipped: tuple[SkippedSim, ...] = field(default=(), compare=False, repr=False)
-    realizations_averaged: tuple[int, ...] = field(default=(), compare=False, repr=False)
-
-    @property
-    def skipped_total(self) -> int:
-        """Number of simulations skipped, for whatever reason."""
-        return self.total_sims - self.processed
-
-
-@dataclass
-class _Arrays:
-    X: list[np.ndarray]
-    y: list[np.ndarray]
-    sims: list[str]
-    ell: np.ndarray | None = None
-
-
-class _Unusable(Exception):  # noqa: N818 - control flow inside this module
-    pass
-
-
-Built = tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, np.ndarray, BuildStats]
-"""X, Y, ell, sim_ids, param_names, stats."""
-
-
 def build_training_arrays(
     h5_path: Path,
     *,
@@ -156,36 +110,6 @@ def build_training_arrays(
         return collect(h5, config)
 
 
-def collect(h5: h5py.File, config: BuildXYConfig) -> Built:
-    """`build_training_arrays` of an open file."""
-    sims = require_group(h5, config.sims_group)
-    names = sorted(sims)
-    arrays = _Arrays([], [], [])
-    skipped = []
-    for name in names:
-        try:
-            _collect(arrays, sims, name, config)
-        except _Unusable as problem:
-            category, reason = problem.args
-            skipped.append(SkippedSim(name, category, reason))
-    rows, target, unusable = _rows(arrays, config)
-    skipped = sorted([*skipped, *unusable], key=lambda sim: sim.sim)
-    stats = _count(len(names), skipped)
-    if arrays.ell is None or not rows:
-        raise NoUsableSimulationsError(
-            f"no usable simulation: {_summary(stats)}"
-            + ("; run the spectra stage first" if stats.skipped_missing_cl else ""),
-            stats=stats,
-        )
-    if config.realizations == "mean":
-        stats = replace(stats, realizations_averaged=tuple(len(row) for row in rows))
-    first = [row[0] for row in rows]
-    X = np.array([arrays.X[i] for i in first], dtype=np.float32)
-    sim_ids = np.array([arrays.sims[i] for i in first], dtype=object)
-    param_names = np.array(config.param_names, dtype=object)
-    return X, np.array(target), arrays.ell, sim_ids, param_names, stats
-
-
 def build_and_write_training(
     h5_path: Path,
     *,
@@ -203,10 +127,17 @@ def build_and_write_training(
 
             /training          X (n, p) float32, Y (n, b) float32, ell (b,) float64,
                                sim_ids (n,), param_names (p,), and if realizations are averaged
-                               realizations_averaged (n,), how many in each row
+                               realizations_averaged (n,), how many in each row, and
+                               dl_covariance (b, b), how the ln of a single one scatters
             /training attrs    y_source, y_transform, eps, number_of_samples,
                                number_of_parameters, ell_bin_count, build_total_sims,
                                build_processed, build_skipped_*
+
+        and, as far as the simulations and /campaign tell,
+
+            /training          tau (n,), z (k,), x_hi (n, k) (see `histories`),
+                               design_low (p,), design_high (p,) (see `suite`)
+            /training attrs    realizations, map_area [sr] (see `suite`)
     config : BuildXYConfig
     overwrite : bool
         Whether arrays already in the file are replaced.
@@ -241,115 +172,40 @@ def write_training_set(
                 raise AlreadyExistsError(f"{h5_path} already holds /training, and overwrite=False")
         built = build_training_arrays(h5_path, config=config)
         with edit_h5(h5_path, copy_callback) as h5:
-            write_training(h5, built, config)
-    return built[-1]
+            return write_training(h5, built, config)
 
 
-def write_training(h5: h5py.File, built: Built, config: BuildXYConfig) -> None:
-    """Store what `build_training_arrays` returned as /training of an open file, and stamp it."""
+def write_training(h5: h5py.File, built: Built, config: BuildXYConfig) -> BuildStats:
+    """Store what `build_training_arrays` returned as /training of an open file, and stamp it.
+
+    What else the simulations tell is stored beside it; the statistics that are returned say what
+    is missing of that.
+    """
     X, Y, ell, sim_ids, param_names, stats = built
-    averaged = np.array(stats.realizations_averaged, dtype=np.int64)
-    reserve(h5, X, Y, ell, sim_ids, param_names, averaged)
+    sims = require_group(h5, config.sims_group)
+    histories, missing = read_histories(sims, stats.rows)
+    attrs, bounds = describe_suite(h5, sims, stats.rows, config.param_names)
+    arrays = {"X": X, "Y": Y, "ell": ell, **histories, **bounds}
+    if stats.realizations_averaged:
+        arrays["realizations_averaged"] = np.array(stats.realizations_averaged, dtype=np.int64)
+    scatter = ln_covariance(h5, sims, stats.rows, f"{config.cl_group}/{config.y_source}")
+    if scatter is not None:
+        arrays["dl_covariance"] = scatter[0]
+    reserve(h5, *arrays.values(), sim_ids, param_names)
     if _GROUP in h5:
         del h5[_GROUP]
     group = h5.create_group(_GROUP)
-    group["X"], group["Y"], group["ell"] = X, Y, ell
-    if len(averaged):
-        group["realizations_averaged"] = averaged
+    for name, array in arrays.items():
+        group[name] = array
+    if scatter is not None:
+        group["dl_covariance"].attrs["degrees_of_freedom"] = scatter[1]
     text = h5py.string_dtype("utf-8")
     group.create_dataset("sim_ids", data=sim_ids, dtype=text)
     group.create_dataset("param_names", data=param_names, dtype=text)
-    group.attrs["y_source"] = config.y_source
-    group.attrs["y_transform"] = config.y_transform
-    group.attrs["eps"] = float(config.eps)
-    group.attrs["number_of_samples"], group.attrs["number_of_parameters"] = X.shape
-    group.attrs["ell_bin_count"] = len(ell)
-    for name, value in counts(stats).items():
-        group.attrs[f"build_{name}"] = value
+    attrs |= {"y_source": config.y_source, "y_transform": config.y_transform}
+    attrs |= {"eps": float(config.eps), "ell_bin_count": len(ell)}
+    attrs |= {"number_of_samples": X.shape[0], "number_of_parameters": X.shape[1]}
+    attrs |= {f"build_{name}": n for name, n in counts(stats).items()}
+    group.attrs.update(attrs)
     write_stamp(h5, "training_set", options_of(config))
-
-
-def counts(stats: BuildStats) -> dict[str, int]:
-    """The numbers in BuildStats by name, without its lists."""
-    return {name: value for name, value in asdict(stats).items() if isinstance(value, int)}
-
-
-def _collect(arrays: _Arrays, sims: h5py.Group, name: str, config: BuildXYConfig) -> None:
-    params = find_group(sims, f"{name}/{config.params_group}")
-    absent = [p for p in config.param_names if params is None or p not in params]
-    if absent:
-        raise _Unusable("missing_params", f"{config.params_group}/{absent[0]} is not there")
-    cl = find_group(sims, f"{name}/{config.cl_group}")
-    if cl is None or "ell" not in cl or config.y_source not in cl:
-        raise _Unusable("missing_cl", f"{config.cl_group}/{config.y_source} is not there")
-    try:
-        x = np.array([read_scalar(params, p) for p in config.param_names])
-        ell, y = _read_numbers(cl, "ell"), _read_numbers(cl, config.y_source)
-    except DatasetError as error:
-        raise _Unusable("non_finite", str(error)) from None
-    reference = arrays.ell if arrays.ell is not None else ell
-    if ell.shape != reference.shape or y.shape != ell.shape or not np.allclose(ell, reference):
-        raise _Unusable(
-            "inconsistent_ell",
-            f"its {ell.size} ell bins are not the {reference.size} of {(arrays.sims or [name])[0]}",
-        )
-    if not (np.isfinite(x).all() and np.isfinite(y).all() and np.isfinite(ell).all() and ell.size):
-        bad = [p for p, value in zip(config.param_names, x, strict=True) if not np.isfinite(value)]
-        raise _Unusable("non_finite", f"{', '.join(bad) or config.y_source} is not finite")
-    if config.realizations == "separate":
-        _target(y, config)
-    arrays.ell = reference
-    arrays.X.append(x)
-    arrays.y.append(y)
-    arrays.sims.append(name)
-
-
-def _rows(
-    arrays: _Arrays, config: BuildXYConfig
-) -> tuple[list[list[int]], list[np.ndarray], list[SkippedSim]]:
-    """Which simulations make up each row, its target, and simulations whose row has none."""
-    rows = [[i] for i in range(len(arrays.sims))]
-    if config.realizations == "mean":
-        rows = equal_groups(x.tolist() for x in arrays.X)
-    usable, targets, skipped = [], [], []
-    for row in rows:
-        try:
-            targets.append(_target(np.mean([arrays.y[i] for i in row], axis=0), config))
-            usable.append(row)
-        except _Unusable as problem:
-            skipped += [SkippedSim(arrays.sims[i], *problem.args) for i in row]
-    return usable, targets, skipped
-
-
-def _target(spectrum: np.ndarray, config: BuildXYConfig) -> np.ndarray:
-    """The transformed spectrum as float32, shape (b,)."""
-    transform = Target(config.y_source, config.y_transform, config.eps)
-    with np.errstate(over="ignore"):
-        target = transform.apply(spectrum).astype(np.float32)
-    if not np.isfinite(target).all():
-        raise _Unusable("non_finite", f"{config.y_source} is not finite once transformed")
-    return target
-
-
-def _read_numbers(group: h5py.Group, name: str) -> np.ndarray:
-    dataset = group[name]
-    if not isinstance(dataset, h5py.Dataset) or dataset.dtype.kind not in "fiu":
-        raise DatasetError(f"{dataset.name} should hold real numbers")
-    return np.asarray(dataset[()], dtype=np.float64)
-
-
-def _count(total: int, skipped: list[SkippedSim]) -> BuildStats:
-    n = Counter(sim.category for sim in skipped)
-    return BuildStats(
-        total_sims=total,
-        processed=total - len(skipped),
-        skipped_missing_params=n["missing_params"],
-        skipped_missing_cl=n["missing_cl"],
-        skipped_inconsistent_ell=n["inconsistent_ell"],
-        skipped_non_finite=n["non_finite"],
-        skipped=tuple(skipped),
-    )
-
-
-def _summary(stats: BuildStats) -> str:
-    return ", ".join(f"{name} {value}" for name, value in counts(stats).items())
+    return replace(stats, missing=missing)

@@ -16,7 +16,13 @@ import numpy as np
 
 from ... import __version__
 from ...config import from_mapping
-from ...errors import AlreadyExistsError, MissingFileError, UnreadableFileError
+from ...design import read_design
+from ...errors import (
+    AlreadyExistsError,
+    MissingFileError,
+    ReionemuError,
+    UnreadableFileError,
+)
 from ...files import write_bytes
 from ...locks import locked
 from ...parameters import PARAMETER_NAMES
@@ -104,10 +110,13 @@ def _document(
     plan: Plan, source: Path | None, seed_scatter: Mapping[str, Any] | None
 ) -> dict[str, Any]:
     rows = np.ascontiguousarray(plan.theta, dtype="<f8")
-    design = None
+    design: dict[str, Any] | None = None
     if source is not None:
         content = source.read_bytes()
         design = {"file": source.name, "sha256": hashlib.sha256(content).hexdigest()}
+        with contextlib.suppress(ReionemuError):  # a table of points need not state bounds
+            if space := read_design(source).space:
+                design["ranges"] = space.box.to_mapping()
     return {
         "schema_version": SCHEMA_VERSION,
         "config": config_document(plan.config),
