@@ -2,9 +2,11 @@
 
 metrics       what an error is
 train_loop    epochs, early stopping, evaluation
+flat, by_hand the same, faster, for small networks
 builders      models and optimizers from plain dictionaries
 kfold_cv      k-fold cross-validation
-device        "auto" and other names of devices
+forked        work in forked processes
+resuming      what training is resumed from
 """
 
 from .._lazy import attach

@@ -35,6 +35,19 @@ def small_model_settings(model: nn.Module, optimizer: torch.optim.Optimizer) -> 
 class _Flat(nn.Parameter):
     """All parameters of a group as one vector, which theirs are views of."""
 
+    members: list[nn.Parameter]
+
+
+def flattened_parameters(optimizer: torch.optim.Optimizer) -> list[nn.Parameter]:
+    """The parameters that are views of flat ones now, if all of the optimizer's are; or else none.
+
+    Their gradients stay where they are as long as the optimizer is flattened.
+    """
+    held = [p for group in optimizer.param_groups for p in group["params"]]
+    if not all(isinstance(p, _Flat) for p in held):
+        return []
+    return [member for flat in held for member in flat.members]
+
 
 def zero_gradients(optimizer: torch.optim.Optimizer) -> None:
     """Forget gradients; flat ones are set to zero in place, as others are views of them."""
@@ -81,6 +94,7 @@ def _join(optimizer: torch.optim.Optimizer, group: dict[str, Any]) -> nn.Paramet
     params = group["params"]
     flat = _Flat(torch.cat([p.detach().reshape(-1) for p in params]))
     flat.grad = torch.zeros_like(flat)
+    flat.members = params
     states = [optimizer.state.pop(p) for p in params if p in optimizer.state]
     if states:
         optimizer.state[flat] = {

@@ -68,7 +68,7 @@ def capture(
     return {
         "model": dict(model.state_dict()),
         "optimizer": optimizer.state_dict(),
-        "random": _random_state(loaders),
+        "random": random_state(loaders),
         "stateful": {name: thing.state_dict() for name, thing in stateful.items()},
         "progress": dict(progress),
     }
@@ -95,7 +95,7 @@ def restore(
         optimizer.load_state_dict(state["optimizer"])
         for name, thing in stateful.items():
             thing.load_state_dict(state["stateful"][name])
-        _restore_random(state["random"], loaders)
+        restore_random_state(state["random"], loaders)
         return dict(state["progress"])
     except (KeyError, TypeError, ValueError, RuntimeError) as error:
         raise RecordError(
@@ -104,22 +104,24 @@ def restore(
         ) from None
 
 
-def _random_state(loaders: Sequence[Any]) -> dict[str, Any]:
+def random_state(loaders: Sequence[Any] = ()) -> dict[str, Any]:
+    """The random numbers to come: of PyTorch, NumPy, Python, and of generators of loaders."""
     version, words, gauss = random.getstate()
     name, keys, position, has_gauss, cached = np.random.get_state(legacy=True)
     generators = [g.get_state() for g in _generators(loaders)]
     return {
         "torch": torch.get_rng_state(),
-        "cuda": torch.cuda.get_rng_state_all() if torch.cuda.is_available() else [],
+        "cuda": torch.cuda.get_rng_state_all() if torch.cuda.is_initialized() else [],
         "python": [version, list(words), gauss],
         "numpy": [name, torch.from_numpy(np.array(keys, np.int64)), position, has_gauss, cached],
         "loader": generators,
     }
 
 
-def _restore_random(state: Mapping[str, Any], loaders: Sequence[Any]) -> None:
+def restore_random_state(state: Mapping[str, Any], loaders: Sequence[Any] = ()) -> None:
+    """Put back what `random_state` gave."""
     torch.set_rng_state(state["torch"])
-    if torch.cuda.is_available() and len(state["cuda"]) == torch.cuda.device_count():
+    if state["cuda"] and len(state["cuda"]) == torch.cuda.device_count():
         torch.cuda.set_rng_state_all(state["cuda"])
     version, words, gauss = state["python"]
     random.setstate((version, tuple(words), gauss))

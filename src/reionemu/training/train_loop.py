@@ -16,6 +16,7 @@ from ..config import require_choice, require_finite, require_int
 from ..devices import require_available, resolve_device
 from ..errors import ConfigError, DatasetError, NonFiniteLossError
 from ..models.mc_dropout_emulator import mc_draws
+from .by_hand import gradient_of
 from .flat import small_model_settings, zero_gradients
 from .resuming import NOTHING, Recorder, Stateful, capture, restore
 
@@ -310,12 +311,12 @@ def train_one_epoch(
     """
     device = resolve_device(device)
     model.train()
+    gradient = gradient_of(model, optimizer, loss_fn)
     total, count = 0.0, 0
     for x, y in loader:
         x, y = x.to(device), y.to(device)
         zero_gradients(optimizer)
-        loss = loss_fn(model(x), y)
-        loss.backward()
+        loss = gradient(x, y)
         if gradient_clipping is not None:
             nn.utils.clip_grad_norm_(model.parameters(), gradient_clipping)
         optimizer.step()
