@@ -67,6 +67,12 @@ def require_choice(owner: str, name: str, value: Any, choices: Collection[str]) 
         )
 
 
+def require_bool(owner: str, name: str, value: Any) -> None:
+    """Raise ConfigError unless the value is True or False."""
+    if not isinstance(value, bool):
+        raise ConfigError(f"{owner}.{name} must be true or false, got {value!r}")
+
+
 def nearest(word: Any, known: Collection[str]) -> str:
     """`" (did you mean 'x'?)"` for the known name closest to `word`, or an empty string."""
     match = difflib.get_close_matches(str(word), list(known), n=1, cutoff=0.5)

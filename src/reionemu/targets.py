@@ -40,3 +40,19 @@ class Target:
         if self.transform == "none":
             return y
         return (np.exp(y) if self.transform == "ln" else 10.0**y) - self.eps
+
+    @property
+    def is_logarithmic(self) -> bool:
+        """Whether targets are logarithms."""
+        return self.transform != "none"
+
+    @property
+    def ln_base(self) -> float:
+        """ln of the base of the logarithm; 1 for none."""
+        return float(np.log(10.0)) if self.transform == "log10" else 1.0
+
+    def derivative(self, y: np.ndarray) -> np.ndarray:
+        """d spectrum / d target at targets of any shape."""
+        if self.transform == "none":
+            return np.ones_like(y)
+        return self.ln_base * np.exp(self.ln_base * y)

@@ -13,8 +13,9 @@ from reionemu import Emulator, MCDropoutEmulator, Normalizer, OutOfRangeError, P
 from reionemu.errors import ConfigError, ReionemuWarning
 from reionemu.models.architecture import DenseLayer
 from reionemu.models.dense import DenseNetwork
-from reionemu.models.emulator import TorchNetwork
 from reionemu.models.registry import dense_layers
+from reionemu.models.spectrum import NetworkSpectrum
+from reionemu.models.torch_network import TorchNetwork
 from reionemu.parameters import PARAMETER_NAMES, ParameterBox
 from reionemu.targets import Target
 
@@ -47,13 +48,10 @@ class Noisy:
 def emulator(network=None, *, transform="none", eps=0.0, x=None, y=None, box=True) -> Emulator:
     """An emulator of four parameters and two bins."""
     return Emulator(
-        network or Linear(),
+        NetworkSpectrum(network or Linear(), Target("dl_ksz", transform, eps), x, y),
         ell=ELL,
         parameter_names=PARAMETER_NAMES,
         box=ParameterBox(PARAMETER_NAMES, LOW, HIGH) if box else None,
-        target=Target("dl_ksz", transform, eps),
-        x_normalizer=x,
-        y_normalizer=y,
     )
 
 
@@ -287,7 +285,7 @@ def test_no_points_give_no_spectra():
 def test_many_points_are_the_same_in_blocks(monkeypatch):
     points = np.random.default_rng(0).random((50, 4))
     whole = emulator(Noisy(), box=False).predict(points, n_draws=5)
-    monkeypatch.setattr("reionemu.models.emulator._MAX_VALUES", 30)
+    monkeypatch.setattr("reionemu.models.spectrum._MAX_VALUES", 480)
     blocks = emulator(Noisy(), box=False).predict(points, n_draws=5)
     np.testing.assert_array_equal(whole.mean, blocks.mean)
     np.testing.assert_array_equal(whole.std, blocks.std)

@@ -10,8 +10,9 @@ from torch import nn
 from reionemu import Emulator, FourParamEmulator, MCDropoutEmulator, Normalizer
 from reionemu.errors import ConfigError, MissingRecordError, RecordError
 from reionemu.models import experimental, register_model, registry
-from reionemu.models.emulator import TorchNetwork
 from reionemu.models.registry import build_model, complete_options, dense_layers, model_kind
+from reionemu.models.spectrum import NetworkSpectrum
+from reionemu.models.torch_network import TorchNetwork
 from reionemu.targets import Target
 
 MODELS = [
@@ -133,13 +134,10 @@ def test_a_registered_class_predicts_through_pytorch():
     model = build_model({"class_name": "mine"})
     norm = Normalizer(np.full(4, 0.5), np.full(4, 2.0))
     emulator = Emulator(
-        TorchNetwork(model),
+        NetworkSpectrum(TorchNetwork(model), Target("dl_ksz", "log10", 0.0), norm, None),
         ell=np.array([1.0, 2.0]),
         parameter_names=("a", "b", "c", "d"),
         box=None,
-        target=Target("dl_ksz", "log10", 0.0),
-        x_normalizer=norm,
-        y_normalizer=None,
     )
     theta = np.array([0.3, 0.1, 0.2, 0.4])
     weight, bias = (p.detach().double().numpy() for p in model.linear.parameters())

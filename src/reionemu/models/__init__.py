@@ -6,7 +6,20 @@ mc_dropout_emulator     the model with dropout, and Monte-Carlo prediction with 
 experimental            earlier architectures, kept so that their weights can be read
 registry                class names that records may name, and how to build them
 dense                   the same forward pass in NumPy
-emulator                from parameters to a spectrum in physical units, with an uncertainty
+torch_network           any PyTorch module as such a network
+inputs, width           the coordinates in which spectra are smooth, and the physics behind them
+gaussian_process        regression of all bins at once: the default
+ensemble                smooth networks that check each other
+out_of_fold             predictions of what a model did not see
+history                 tau and the neutral fraction
+spectrum                models of either kind in physical units
+calibration             making error bars right
+suite                   what kind of simulations a model learned from
+domain                  where there are training points
+companions              what is recorded beside a model
+interpolation           spectra at other multipoles, or through windows
+as_torch                derivatives of everything in PyTorch
+emulator                all of it: predictions with uncertainties
 """
 
 from .._lazy import attach
@@ -16,6 +29,8 @@ __getattr__, __dir__, __all__ = attach(
     {
         "Emulator": ".emulator",
         "FourParamEmulator": ".four_param_emulator",
+        "History": ".emulator",
+        "JointDraws": ".emulator",
         "MCDropoutEmulator": ".mc_dropout_emulator",
         "Prediction": ".emulator",
         "enable_dropout_only": ".mc_dropout_emulator",

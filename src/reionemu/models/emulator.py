@@ -4,34 +4,26 @@ from __future__ import annotations
 
 import warnings
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ..config import require_choice, require_int
-from ..data.normalization import (
-    Normalizer,
-    inverse_transform_standardizer,
-    transform_standardizer,
-)
-from ..errors import ReionemuWarning
+from ..config import require_choice, require_finite, require_int
+from ..errors import ConfigError, ReionemuWarning
 from ..parameters import ParameterBox, as_theta
 from ..targets import Target
+from .domain import Domain
+from .spectrum import NetworkSpectrum, SurrogateSpectrum
+from .suite import Suite
+
+if TYPE_CHECKING:
+    from .as_torch import EmulatorModule
+    from .history import HistoryModel
+    from .interpolation import Windows
 
 OUT_OF_RANGE = ("raise", "warn", "nan")
 DEFAULT_DRAWS = 201
-_MAX_VALUES = 2**22
-
-
-class Network(Protocol):
-    """What an Emulator needs of a trained network."""
-
-    @property
-    def stochastic(self) -> bool:
-        """Whether draws differ."""
-
-    def draws(self, x: np.ndarray, n_draws: int, seed: int) -> np.ndarray:
-        """Outputs, shape (n_draws or 1, n, b), for normalized inputs, shape (n, p)."""
+DEFAULT_Z = np.linspace(5.0, 20.0, 61)
 
 
 @dataclass(frozen=True, eq=False)
@@ -45,19 +37,82 @@ class Prediction:
     mean : ndarray, shape (b,) or (n, b)
         The spectrum [uK^2]; for a model with dropout the mean over draws.
     std : ndarray of the shape of `mean`, or None
-        Standard deviation over draws (ddof=1) [uK^2]; None for a deterministic model.
+        Standard deviation of the emulator's error [uK^2]; None for a model that does not know it.
+        The scatter between realizations is apart: `Emulator.sample_covariance`.
     quantity : {"dl_ksz", "cl_ksz"}
         Whether this is D_ell = ell (ell + 1) C_ell / (2 pi), or C_ell.
+    covariance : ndarray, shape (b, b) or (n, b, b), or None
+        Of the emulator's errors [uK^4].
     """
 
     ell: np.ndarray
     mean: np.ndarray
     std: np.ndarray | None
     quantity: str
+    covariance: np.ndarray | None = None
+
+    def at(self, ell: Any, *, own: Windows | None = None) -> Prediction:
+        """The spectrum at other multipoles: see `models.interpolation.interpolate`."""
+        from .interpolation import interpolate
+
+        return interpolate(self, ell, own=own)
+
+    def through(self, windows: Any, window_ell: Any, *, own: Windows | None = None) -> Prediction:
+        """Band powers through windows: see `models.interpolation.through_windows`."""
+        from .interpolation import through_windows
+
+        return through_windows(self, windows, window_ell, own=own)
+
+
+@dataclass(frozen=True, eq=False)
+class History:
+    """A predicted history of reionization, with standard deviations of the emulator's error.
+
+    Attributes
+    ----------
+    z : ndarray, shape (k,)
+    x_hi, x_hi_std : ndarray, shape (k,) or (n, k)
+        Mass-weighted neutral fraction of hydrogen: between 0 and 1, rising with redshift.
+    tau, tau_std : ndarray, shape () or (n,)
+        Optical depth to reionization.
+    z50, z50_std : ndarray, shape () or (n,)
+        Redshift at which half of the hydrogen is neutral.
+    duration, duration_std : ndarray, shape () or (n,)
+        Redshift of a neutral fraction of 3/4 less that of 1/4.
+    """
+
+    z: np.ndarray
+    x_hi: np.ndarray
+    x_hi_std: np.ndarray
+    tau: np.ndarray
+    tau_std: np.ndarray
+    z50: np.ndarray
+    z50_std: np.ndarray
+    duration: np.ndarray
+    duration_std: np.ndarray
+
+
+@dataclass(frozen=True, eq=False)
+class JointDraws:
+    """Spectra and histories as they might be, with errors that go together as they do.
+
+    Attributes
+    ----------
+    spectrum : ndarray, shape (m, b) or (m, n, b)
+        [uK^2].
+    z : ndarray, shape (k,)
+    x_hi : ndarray, shape (m, k) or (m, n, k)
+    tau : ndarray, shape (m,) or (m, n)
+    """
+
+    spectrum: np.ndarray
+    z: np.ndarray
+    x_hi: np.ndarray
+    tau: np.ndarray
 
 
 class Emulator:
-    """A trained network with everything needed to read its answers.
+    """A trained model with everything needed to read its answers.
 
     Made by `reionemu.load_artifact(path).emulator()`.
 
@@ -68,31 +123,44 @@ class Emulator:
     box : ParameterBox or None
         Where it was trained; None if the caller asked for no check.
     target : Target
+    spectrum : SurrogateSpectrum or NetworkSpectrum
+    history : HistoryModel or None
+        Optical depth and neutral fraction, if it was trained on them.
+    suite : Suite or None
+        What it was trained on, if that is recorded.
     """
 
     def __init__(
         self,
-        network: Network,
+        spectrum: SurrogateSpectrum | NetworkSpectrum,
         *,
         ell: np.ndarray,
         parameter_names: tuple[str, ...],
         box: ParameterBox | None,
-        target: Target,
-        x_normalizer: Normalizer | None,
-        y_normalizer: Normalizer | None,
+        history: HistoryModel | None = None,
+        suite: Suite | None = None,
+        domain: Domain | None = None,
+        correlation: np.ndarray | None = None,
     ) -> None:
-        self.network = network
+        self.spectrum = spectrum
         self.ell = np.asarray(ell, dtype=np.float64)
         self.parameter_names = tuple(parameter_names)
         self.box = box
-        self.target = target
-        self._x_normalizer = x_normalizer
-        self._y_normalizer = y_normalizer
+        self.history = history
+        self.suite = suite
+        self._domain = domain
+        self._correlation = correlation
+
+    @property
+    def target(self) -> Target:
+        """What the model was trained to give."""
+        return self.spectrum.target
 
     def __repr__(self) -> str:
+        beside = ", tau and x_HI(z)" if self.history is not None else ""
         return (
             f"<Emulator of {self.target.source} in {len(self.ell)} bins, ell {self.ell[0]:.0f} to "
-            f"{self.ell[-1]:.0f}, from {', '.join(self.parameter_names)}>"
+            f"{self.ell[-1]:.0f}{beside}, from {', '.join(self.parameter_names)}>"
         )
 
     def predict(
@@ -113,7 +181,7 @@ class Emulator:
             For points outside the training box: refuse, extrapolate with a warning, or answer
             NaN there.
         n_draws : int
-            Dropout draws, at least 2; of no consequence for a deterministic model.
+            Dropout draws, at least 2; of no consequence for a model without.
         seed : int
             Of the dropout masks. The same call gives the same numbers; and, for all models but
             registered ones with dropout, whatever other points are predicted with it.
@@ -128,20 +196,24 @@ class Emulator:
             Naming the parameter, its value and its range.
         ConfigError (ValueError)
             If theta has a wrong shape, or names that are not parameters.
+
+        Warns
+        -----
+        ReionemuWarning
+            For points inside the box that no training point is near.
         """
-        points, outside, single = self._points(theta, out_of_range, n_draws, seed)
-        step = max(1, _MAX_VALUES // (n_draws * len(self.ell)))
-        parts = [
-            self._samples(points[i : i + step], outside[i : i + step], n_draws, seed)
-            for i in range(0, max(len(points), 1), step)
-        ]
-        mean = np.concatenate([samples.mean(axis=0) for samples in parts])
-        std = None
-        if self.network.stochastic:
-            std = np.concatenate([samples.std(axis=0, ddof=1) for samples in parts])
+        _require_draws(n_draws, seed)
+        points, outside, single = self._points(theta, out_of_range)
+        found = self.spectrum.moments(points, n_draws, seed)
+        values = [found.mean, found.std, found.covariance]
+        for value in values:
+            if value is not None:
+                value[outside] = np.nan
         if single:
-            mean, std = mean[0], None if std is None else std[0]
-        return Prediction(self.ell.copy(), mean, std, self.target.source)
+            values = [None if value is None else value[0] for value in values]
+        mean, std, covariance = values
+        assert mean is not None
+        return Prediction(self.ell.copy(), mean, std, self.target.source, covariance)
 
     def draws(
         self,
@@ -151,35 +223,210 @@ class Emulator:
         n_draws: int = DEFAULT_DRAWS,
         seed: int = 0,
     ) -> np.ndarray:
-        """The draws behind `predict` [uK^2], shape (n_draws, b) or (n_draws, n, b).
+        """Spectra as they might be [uK^2], shape (n_draws, b) or (n_draws, n, b).
 
-        A deterministic model has one.
+        They scatter by the emulator's error. A deterministic model has one.
         """
-        points, outside, single = self._points(theta, out_of_range, n_draws, seed)
-        samples = self._samples(points, outside, n_draws, seed)
+        points, outside, single = self._points(theta, out_of_range)
+        _require_draws(n_draws, seed)
+        samples = self.spectrum.draws(points, n_draws, seed)
+        samples[:, outside] = np.nan
         return samples[:, 0] if single else samples
 
-    def _points(
-        self, theta: Any, out_of_range: str, n_draws: int, seed: int
-    ) -> tuple[np.ndarray, np.ndarray, bool]:
+    def gradient(self, theta: Any, *, out_of_range: str = "raise") -> np.ndarray:
+        """Derivatives of the mean spectrum, shape (b, p) or (n, b, p).
+
+        In uK^2 per unit of each parameter, in closed form.
+
+        Raises
+        ------
+        ConfigError
+            For a network, whose derivatives PyTorch knows: see `torch`.
+        """
+        if not isinstance(self.spectrum, SurrogateSpectrum):
+            raise ConfigError(
+                "the derivatives of this network are those PyTorch takes: emulator.torch()"
+            )
+        points, outside, single = self._points(theta, out_of_range)
+        gradient = self.spectrum.gradient(points)
+        gradient[outside] = np.nan
+        return gradient[0] if single else gradient
+
+    def torch(self, *, out_of_range: str = "raise") -> EmulatorModule:
+        """The mean spectrum as a PyTorch module: see `models.as_torch.as_module`."""
+        from .as_torch import as_module
+
+        return as_module(self, out_of_range=out_of_range)
+
+    def predict_history(self, theta: Any, z: Any = None, *, out_of_range: str = "raise") -> History:
+        """Predict optical depth and neutral fraction at one or many points.
+
+        Parameters
+        ----------
+        theta, out_of_range
+            As in `predict`.
+        z : array_like, shape (k,), optional
+            Redshifts, in any order; by default 5 to 20 by 0.25.
+
+        Returns
+        -------
+        History
+
+        Raises
+        ------
+        ConfigError
+            If the emulator was not trained on histories.
+        """
+        model = self._history()
+        points, outside, single = self._points(theta, out_of_range)
+        z = DEFAULT_Z if z is None else np.atleast_1d(np.asarray(z, float))
+        found = (
+            model.predict(points, z),
+            model.tau(points),
+            model.z50(points),
+            model.duration(points),
+        )
+        values = [value for pair in found for value in pair]
+        for value in values:
+            value[outside] = np.nan
+        return History(z.copy(), *(value[0] if single else value for value in values))
+
+    def joint_draws(
+        self,
+        theta: Any,
+        z: Any = None,
+        *,
+        out_of_range: str = "raise",
+        n_draws: int = DEFAULT_DRAWS,
+        seed: int = 0,
+    ) -> JointDraws:
+        """Spectra and histories as they might be: draws from the emulator's joint error.
+
+        A network's errors are taken as independent of the history's.
+
+        Parameters
+        ----------
+        theta, out_of_range
+            As in `predict`.
+        z : array_like, shape (k,), optional
+            Redshifts; by default 5 to 20 by 0.25.
+        n_draws, seed : int
+
+        Returns
+        -------
+        JointDraws
+
+        Raises
+        ------
+        ConfigError
+            If the emulator was not trained on histories.
+        """
+        model = self._history()
+        points, outside, single = self._points(theta, out_of_range)
+        _require_draws(n_draws, seed)
+        z = DEFAULT_Z if z is None else np.atleast_1d(np.asarray(z, float))
+        b = len(self.ell)
+        if self._correlation is not None and isinstance(self.spectrum, SurrogateSpectrum):
+            lower = np.linalg.cholesky(self._correlation)
+            normals = np.random.default_rng(seed).standard_normal((n_draws, len(lower))) @ lower.T
+            spectrum = self.spectrum.displaced(points, normals[:, :b])
+            x_hi, tau = model.draw(points, z, normals[:, b:])
+        else:
+            spectrum = self.spectrum.draws(points, n_draws, seed)
+            lower = np.linalg.cholesky(model.spread.correlation)
+            normals = np.random.default_rng(seed).standard_normal((n_draws, len(lower))) @ lower.T
+            x_hi, tau = model.draw(points, z, normals)
+        for value in (spectrum, x_hi, tau):
+            value[:, outside] = np.nan
+        if single:
+            spectrum, x_hi, tau = spectrum[:, 0], x_hi[:, 0], tau[:, 0]
+        return JointDraws(spectrum, z.copy(), x_hi, tau)
+
+    def sample_covariance(
+        self, theta: Any, area: float | None = None, *, out_of_range: str = "raise"
+    ) -> np.ndarray:
+        """Covariance of the spectrum of one sky of given area, shape (b, b) or (n, b, b) [uK^4].
+
+        The scatter between realizations, which is no error of the emulator: by how much a map
+        differs from the mean of many. It goes with the inverse of the area.
+
+        Parameters
+        ----------
+        theta, out_of_range
+            As in `predict`.
+        area : float, optional
+            Solid angle [sr]; by default that of a simulated map.
+
+        Raises
+        ------
+        ConfigError
+            If the suite does not tell: it shares one realization, or has no size.
+        """
+        points, outside, single = self._points(theta, out_of_range)
+        covariance = self._map_covariance(points)
+        covariance[outside] = np.nan
+        if area is not None:
+            require_finite("sample_covariance", "area", area, minimum=0, exclusive=True)
+            if self.suite is None or self.suite.map_area is None:
+                raise ConfigError("the area of the simulated maps is not recorded")
+            covariance = covariance * (self.suite.map_area / area)
+        return covariance[0] if single else covariance
+
+    def realization_covariance(self, theta: Any, *, out_of_range: str = "raise") -> np.ndarray:
+        """How sure the mean over realizations is, shape (b, b) or (n, b, b) [uK^4].
+
+        Of a suite that shares R realizations, `sample_covariance` / R: the same deviation for all
+        parameters, nearly, and not in `Prediction.std`. Zero for a suite of own realizations,
+        where it is a part of `Prediction.std`.
+        """
+        covariance = self.sample_covariance(theta, out_of_range=out_of_range)
+        suite = self.suite
+        assert suite is not None
+        return covariance * (0.0 if suite.realizations == "own" else 1 / suite.n_realizations)
+
+    def _map_covariance(self, points: np.ndarray) -> np.ndarray:
+        scatter = self.spectrum.scatter(points)
+        if scatter is not None:
+            return scatter
+        known = self.suite.ln_covariance if self.suite is not None else None
+        if known is None:
+            raise ConfigError(
+                "the scatter between realizations is not known: the suite has one for all "
+                "parameters. Simulate several (`reionemu simulate --realizations 0,1,2,3`, "
+                "`training-set --realizations mean`)"
+            )
+        mean = self.spectrum.moments(points, DEFAULT_DRAWS, 0).mean
+        return mean[:, :, None] * known * mean[:, None, :]
+
+    def is_sparse(self, theta: Any) -> np.ndarray:
+        """Which points have no training point near, shape () or (n,); none if none are known."""
+        points, single = as_theta(theta, self.parameter_names)
+        sparse = (
+            np.zeros(len(points), bool) if self._domain is None else self._domain.sparse(points)
+        )
+        return sparse[0] if single else sparse
+
+    def _history(self) -> HistoryModel:
+        if self.history is None:
+            raise ConfigError(
+                "this emulator was not trained on optical depths and histories: its training "
+                "arrays have none. Build them again (`reionemu training-set`) and train"
+            )
+        return self.history
+
+    def _points(self, theta: Any, out_of_range: str) -> tuple[np.ndarray, np.ndarray, bool]:
         """Points, shape (n, p), which of them to answer with NaN, and whether there was one."""
         require_choice("predict", "out_of_range", out_of_range, OUT_OF_RANGE)
-        require_int("predict", "n_draws", n_draws, minimum=2)
-        require_int("predict", "seed", seed, minimum=0)
         points, single = as_theta(theta, self.parameter_names)
-        return points, self._check_box(points, out_of_range), single
-
-    def _samples(self, x: np.ndarray, outside: np.ndarray, n_draws: int, seed: int) -> np.ndarray:
-        """Draws at points, shape (n_draws or 1, n, b) [uK^2]."""
-        if self._x_normalizer is not None:
-            x = transform_standardizer(x, self._x_normalizer)
-        y = self.network.draws(x, n_draws, seed)
-        if self._y_normalizer is not None:
-            y = inverse_transform_standardizer(y, self._y_normalizer)
-        samples = self.target.invert(y)
-        if outside.any():
-            samples[:, outside] = np.nan
-        return samples
+        outside = self._check_box(points, out_of_range)
+        if self._domain is not None and self._domain.sparse(points).any():
+            warnings.warn(
+                "some points are far from all training points, though inside the box: error bars "
+                "are less sure there (see Emulator.is_sparse)",
+                ReionemuWarning,
+                stacklevel=3,
+            )
+        return points, outside, single
 
     def _check_box(self, points: np.ndarray, out_of_range: str) -> np.ndarray:
         """Which points must be answered with NaN, shape (n,)."""
@@ -203,23 +450,6 @@ class Emulator:
         return none
 
 
-class TorchNetwork:
-    """A PyTorch module as a `Network`: for models that `DenseNetwork` does not cover."""
-
-    def __init__(self, model: Any) -> None:
-        from .network import DROPOUT
-
-        self.model = model.eval()
-        self.stochastic = any(isinstance(m, DROPOUT) and m.p > 0 for m in model.modules())
-
-    def draws(self, x: np.ndarray, n_draws: int, seed: int) -> np.ndarray:
-        """See `Network`. Masks are drawn anew for each row, from the seed."""
-        import torch
-
-        from .mc_dropout_emulator import mc_draws
-
-        inputs = torch.as_tensor(x, dtype=torch.float32)
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(seed)
-            outputs = mc_draws(self.model, inputs, n_draws if self.stochastic else 1)
-        return outputs.numpy().astype(np.float64)
+def _require_draws(n_draws: int, seed: int) -> None:
+    require_int("predict", "n_draws", n_draws, minimum=2)
+    require_int("predict", "seed", seed, minimum=0)

@@ -46,11 +46,19 @@ class ModelKind:
 def model_kind(class_name: str) -> ModelKind:
     """The known class of that name, or RecordError naming the nearest."""
     if class_name not in _KINDS:
+        known = (*_KINDS, *_SURROGATES)
         raise RecordError(
-            f"the model class {class_name!r} is not known{nearest(class_name, _KINDS)}. Known are "
-            f"{', '.join(_KINDS)}. Your own classes are added with reionemu.models.register_model"
+            f"the model class {class_name!r} is not known{nearest(class_name, known)}. Known are "
+            f"{', '.join(known)}. Your own classes are added with reionemu.models.register_model"
         )
     return _KINDS[class_name]
+
+
+def surrogate_kind(class_name: Any) -> Any:
+    """The class of surrogates of that name, or None for other models."""
+    if not isinstance(class_name, str) or class_name not in _SURROGATES:
+        return None
+    return getattr(import_module(_SURROGATES[class_name], __package__), class_name)
 
 
 def register_model(cls: type[nn.Module], name: str | None = None) -> type[nn.Module]:
@@ -187,4 +195,9 @@ _KINDS: dict[str, ModelKind] = {
     "POCEmulatorFourParamsV1": _fixed_kind("POCEmulatorFourParamsV1", 1, "gelu"),
     "POCEmulatorFourParamsV2": _fixed_kind("POCEmulatorFourParamsV2", 3, "relu", 0.1),
     "POCEmulatorFourParamsV3": _fixed_kind("POCEmulatorFourParamsV3", 2, "relu"),
+}
+
+_SURROGATES = {
+    "GaussianProcess": ".gaussian_process.model",
+    "NetworkEnsemble": ".ensemble.model",
 }

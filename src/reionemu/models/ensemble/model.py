@@ -1,0 +1,183 @@
+"""A trained ensemble: predictions in NumPy alone."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+
+from ...config import require_choice
+from ...errors import RecordError
+from ..inputs import Inputs
+from .options import ACTIVATIONS
+from .uncertainty import Uncertainty
+
+CHUNK = 256
+"""Points at a time: what all members make of them should stay in the cache."""
+
+
+@dataclass(frozen=True, eq=False)
+class NetworkEnsemble:
+    """m dense networks from coordinates to b outputs, and what their spread means.
+
+    Attributes
+    ----------
+    inputs : Inputs
+    activation : {"tanh", "silu"}
+        After each layer but the last.
+    layers : tuple of ndarray, shape (m, n_in + 1, n_out)
+        Weights, and in the last row biases.
+    mean, scale : ndarray, shape (b,)
+        Outputs are those of the networks times scale plus mean.
+    uncertainty : Uncertainty
+    """
+
+    inputs: Inputs
+    activation: str
+    layers: tuple[np.ndarray, ...]
+    mean: np.ndarray
+    scale: np.ndarray
+    uncertainty: Uncertainty
+
+    @property
+    def n_outputs(self) -> int:
+        """b."""
+        return len(self.mean)
+
+    @property
+    def n_members(self) -> int:
+        """m."""
+        return len(self.layers[0])
+
+    def predict(self, theta: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Mean, its standard deviation, and that of the noise, shape (n, b) each.
+
+        Parameters
+        ----------
+        theta : ndarray, shape (n, p)
+        """
+        x = self.inputs(theta)
+        parts = [self._moments(x[i : i + CHUNK]) for i in range(0, max(len(x), 1), CHUNK)]
+        mean, std = (np.concatenate(part) for part in zip(*parts, strict=True))
+        noise = self.uncertainty.noise_std(x)
+        return self.mean + mean * self.scale, std * self.scale, noise * self.scale
+
+    def _moments(self, x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        outputs = forward(self.layers, x, self.activation)
+        return outputs.mean(axis=0), self.uncertainty.std(outputs)
+
+    def gradient(self, theta: np.ndarray) -> np.ndarray:
+        """Derivatives of the mean with respect to the parameters, shape (n, b, p)."""
+        x = self.inputs(theta)
+        by_x = np.empty((len(x), self.n_outputs, x.shape[1]))
+        for i in range(0, len(x), CHUNK):
+            by_x[i : i + CHUNK] = self._slopes(x[i : i + CHUNK])
+        return by_x * self.scale[:, None] @ self.inputs.jacobian(theta)
+
+    def _slopes(self, x: np.ndarray) -> np.ndarray:
+        """Derivatives of the mean over networks by coordinates, shape (n, b, p).
+
+        The chain rule is followed from the inputs on: there are fewer of them than of outputs.
+        """
+        m, (n, p) = self.n_members, x.shape
+        hidden, slopes = np.broadcast_to(x, (m, n, p)), np.broadcast_to(np.eye(p), (m, n, p, p))
+        for layer in self.layers[:-1]:
+            inner = hidden @ layer[:, :-1] + layer[:, -1:]
+            slopes = slopes @ layer[:, None, :-1] * _derivative(inner, self.activation)[:, :, None]
+            hidden = _activate(inner, self.activation)
+        return (slopes @ self.layers[-1][:, None, :-1]).mean(axis=0).swapaxes(1, 2)
+
+    def options(self) -> dict[str, Any]:
+        """What is recorded beside the arrays."""
+        return {
+            "inputs": self.inputs.to_mapping(),
+            "activation": self.activation,
+            "n_layers": len(self.layers),
+        }
+
+    def arrays(self) -> dict[str, np.ndarray]:
+        """What is recorded as arrays."""
+        named = {"mean": self.mean, "scale": self.scale}
+        named |= {name: getattr(self.uncertainty, name) for name in _OF_UNCERTAINTY}
+        named |= {_layer_name(i): layer for i, layer in enumerate(self.layers)}
+        return {name: np.asarray(array, np.float64) for name, array in named.items()}
+
+    @classmethod
+    def from_record(
+        cls, options: Mapping[str, Any], arrays: Mapping[str, np.ndarray]
+    ) -> NetworkEnsemble:
+        """The inverse of `options` and `arrays`.
+
+        Raises
+        ------
+        RecordError
+            If they are not those of an ensemble.
+        """
+        inputs = Inputs.from_mapping(options.get("inputs") or {})
+        try:
+            require_choice("ensemble", "activation", options["activation"], ACTIVATIONS)
+            found = {name: np.array(array, np.float64) for name, array in arrays.items()}
+            layers = [found.pop(_layer_name(i)) for i in range(int(options["n_layers"]))]
+            uncertainty = Uncertainty(*(found.pop(name) for name in _OF_UNCERTAINTY))
+            mean, scale = found.pop("mean"), found.pop("scale")
+            if found:
+                raise ValueError(f"unknown arrays {', '.join(sorted(found))}")
+            ensemble = cls(inputs, options["activation"], tuple(layers), mean, scale, uncertainty)
+            ensemble._check()
+        except (KeyError, TypeError, ValueError, OverflowError) as error:
+            raise RecordError(f"the recorded ensemble is not usable: {error}") from None
+        return ensemble
+
+    def _check(self) -> None:
+        if len(self.layers) < 2 or self.mean.ndim != 1 or any(k.ndim != 3 for k in self.layers):
+            raise ValueError("an ensemble has two layers or more, of three dimensions")
+        m, p, b = self.n_members, self.inputs.dimension, self.n_outputs
+        widths = [p, *[layer.shape[2] for layer in self.layers[:-1]], b]
+        shapes: dict[str, tuple[int, ...]] = {"noise_slope": (p,)}
+        shapes |= dict.fromkeys(("mean", *_POSITIVE), (b,))
+        shapes |= {_layer_name(i): (m, k + 1, n) for i, (k, n) in enumerate(pairwise(widths))}
+        for name, array in self.arrays().items():
+            if array.shape != shapes[name] or not np.isfinite(array).all():
+                raise ValueError(
+                    f"{name} has shape {array.shape} where {shapes[name]} is expected, or is not "
+                    "finite"
+                )
+        for name in _POSITIVE:
+            if not (self.arrays()[name] > 0).all():
+                raise ValueError(f"{name} is not positive")
+        if m < 2 or b < 1:
+            raise ValueError(f"an ensemble of {m} members with {b} outputs has no spread")
+
+
+_OF_UNCERTAINTY = ("typical", "bias", "noise", "noise_slope")
+_POSITIVE = ("scale", "typical", "bias", "noise")
+
+
+def _layer_name(i: int) -> str:
+    return f"layer_{i}"
+
+
+def forward(layers: tuple[np.ndarray, ...], x: np.ndarray, activation: str) -> np.ndarray:
+    """Outputs, shape (m, n, b), of networks for coordinates, shape (n, p)."""
+    hidden = x
+    for layer in layers[:-1]:
+        hidden = _activate(hidden @ layer[:, :-1] + layer[:, -1:], activation)
+    return hidden @ layers[-1][:, :-1] + layers[-1][:, -1:]
+
+
+def _activate(x: np.ndarray, activation: str) -> np.ndarray:
+    return np.tanh(x) if activation == "tanh" else x * _sigmoid(x)
+
+
+def _derivative(x: np.ndarray, activation: str) -> np.ndarray:
+    if activation == "tanh":
+        return 1 - np.tanh(x) ** 2
+    sigmoid = _sigmoid(x)
+    return sigmoid * (1 + x * (1 - sigmoid))
+
+
+def _sigmoid(x: np.ndarray) -> np.ndarray:
+    return 0.5 * (1 + np.tanh(0.5 * x))  # overflows nowhere

@@ -1,0 +1,153 @@
+"""What emulators see of parameters: smooth coordinates, scaled to the box, and derivatives."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+import numpy as np
+
+from ..config import require_choice
+from ..errors import ConfigError, DatasetError, RecordError
+from ..parameters import PARAMETER_NAMES
+from .width import LinearTheory
+
+COORDINATES = ("physical", "plain")
+LOGARITHMIC = ("kb_zre", "b0_zre")
+"""Parameters, positive ones, whose logarithm is the natural coordinate."""
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """From parameters to coordinates in which spectra are smooth, -1 to 1 over the box.
+
+    "plain" coordinates are the parameters, of kb and b0 the logarithms. "physical" ones are zmean,
+    the width of the redshift-of-reionization field, and from which scales it comes (see `width`);
+    they need all four parameters.
+
+    Parameters
+    ----------
+    names : tuple of str
+        The p parameters, in order.
+    coordinates : {"physical", "plain"}
+    low, high : tuple of float
+        What of each coordinate is mapped to -1 and 1.
+    cosmology : LinearTheory
+        Of the physical coordinates.
+    """
+
+    names: tuple[str, ...]
+    coordinates: str
+    low: tuple[float, ...]
+    high: tuple[float, ...]
+    cosmology: LinearTheory = field(default_factory=LinearTheory)
+
+    @classmethod
+    def over(
+        cls,
+        theta: np.ndarray,
+        names: tuple[str, ...],
+        coordinates: str | None = None,
+        cosmology: LinearTheory | None = None,
+    ) -> Inputs:
+        """Coordinates scaled to the range of some points, shape (n, p).
+
+        Parameters
+        ----------
+        coordinates : {"physical", "plain"}, optional
+            By default physical, where `names` allows.
+
+        Raises
+        ------
+        ConfigError
+            For physical coordinates of other parameters than the four.
+        DatasetError
+            If a parameter that must be positive is not, or one is the same everywhere.
+        """
+        physical = names == PARAMETER_NAMES
+        coordinates = coordinates or ("physical" if physical else "plain")
+        require_choice("inputs", "coordinates", coordinates, COORDINATES)
+        if coordinates == "physical" and not physical:
+            raise ConfigError(
+                f"physical coordinates need the parameters {', '.join(PARAMETER_NAMES)}, in this "
+                f"order; there are {', '.join(names)}. Choose coordinates='plain'"
+            )
+        for i, name in enumerate(names):
+            column = theta[:, i]
+            if name in LOGARITHMIC and not (column > 0).all():
+                row = int(np.argmin(column))
+                raise DatasetError(f"{name} must be positive; in row {row} it is {column[row]:g}")
+            if np.ptp(column) == 0:
+                raise DatasetError(
+                    f"{name} is {column[0]:g} in every row: nothing can be learned about it. "
+                    "Leave it out of the parameters of the training set"
+                )
+        unit = (0.0,) * len(names)
+        raw = cls(names, coordinates, unit, unit, cosmology or LinearTheory())._raw(theta)
+        low, high = raw.min(axis=0), raw.max(axis=0)
+        return cls(names, coordinates, tuple(low), tuple(high), cosmology or LinearTheory())
+
+    @property
+    def dimension(self) -> int:
+        """Number of coordinates: that of parameters."""
+        return len(self.names)
+
+    def __call__(self, theta: np.ndarray) -> np.ndarray:
+        """Coordinates, shape (n, p), of points, shape (n, p)."""
+        low, high = np.array(self.low), np.array(self.high)
+        return 2 * (self._raw(theta) - low) / (high - low) - 1
+
+    def jacobian(self, theta: np.ndarray) -> np.ndarray:
+        """Derivatives of coordinates (second axis) by parameters (third), shape (n, p, p)."""
+        if self.coordinates == "physical":
+            jacobian = self.cosmology.coordinates_jacobian(theta)
+        else:
+            slopes = [
+                1 / theta[:, i] if name in LOGARITHMIC else np.ones(len(theta))
+                for i, name in enumerate(self.names)
+            ]
+            jacobian = np.stack(slopes, axis=-1)[:, None, :] * np.eye(len(self.names))
+        return jacobian * (2 / (np.array(self.high) - np.array(self.low)))[:, None]
+
+    def _raw(self, theta: np.ndarray) -> np.ndarray:
+        if self.coordinates == "physical":
+            return self.cosmology.coordinates(theta)
+        columns = [
+            np.log(theta[:, i]) if name in LOGARITHMIC else theta[:, i]
+            for i, name in enumerate(self.names)
+        ]
+        return np.stack(columns, axis=-1)
+
+    def to_mapping(self) -> dict[str, Any]:
+        """As it is recorded."""
+        return {
+            "names": list(self.names),
+            "coordinates": self.coordinates,
+            "low": list(map(float, self.low)),
+            "high": list(map(float, self.high)),
+            "cosmology": asdict(self.cosmology),
+        }
+
+    @classmethod
+    def from_mapping(cls, record: Mapping[str, Any]) -> Inputs:
+        """From its record.
+
+        Raises
+        ------
+        RecordError
+            If it is not one.
+        """
+        try:
+            names = tuple(str(name) for name in record["names"])
+            low, high = (tuple(float(x) for x in record[key]) for key in ("low", "high"))
+            coordinates = record["coordinates"]
+            cosmology = LinearTheory.from_mapping(record["cosmology"])
+            require_choice("inputs", "coordinates", coordinates, COORDINATES)
+            fits = len(low) == len(high) == len(names)
+            fits = fits and all(0 < b - a < np.inf for a, b in zip(low, high, strict=True))
+            if not fits or (coordinates == "physical" and names != PARAMETER_NAMES):
+                raise ValueError("ranges, names and coordinates do not fit together")
+        except (KeyError, TypeError, ValueError) as error:
+            raise RecordError(f"the recorded inputs of the model are not usable: {error}") from None
+        return cls(names, coordinates, low, high, cosmology)

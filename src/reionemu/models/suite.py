@@ -1,0 +1,68 @@
+"""What kind of simulations an emulator comes from, and so what its mean is the mean of."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from ..config import require_choice
+from ..errors import RecordError
+
+OWN, SHARED = "own", "shared"
+REALIZATIONS = (OWN, SHARED)
+
+
+@dataclass(frozen=True, eq=False)
+class Suite:
+    """A suite of simulations, as far as it matters to what is learned from it.
+
+    Attributes
+    ----------
+    realizations : {"own", "shared"}
+        "own": each simulation has a realization of its own, so that they scatter around the mean.
+        "shared": all have the same one or several, whose amplitude the emulator then has.
+    n_realizations : int
+        How many are averaged in each row, of a suite that shares them.
+    map_area : float or None
+        Solid angle of one map [sr].
+    ln_covariance : ndarray, shape (b, b), or None
+        Covariance of ln D_ell of single maps around the mean of realizations, if known.
+    """
+
+    realizations: str
+    n_realizations: int = 1
+    map_area: float | None = None
+    ln_covariance: np.ndarray | None = None
+
+    def __post_init__(self) -> None:
+        require_choice("suite", "realizations", self.realizations, REALIZATIONS)
+
+    def options(self) -> dict[str, Any]:
+        """What is recorded beside the arrays."""
+        return {
+            "realizations": self.realizations,
+            "n_realizations": self.n_realizations,
+            "map_area": self.map_area,
+        }
+
+    def arrays(self) -> dict[str, np.ndarray]:
+        """What is recorded as arrays."""
+        return {} if self.ln_covariance is None else {"ln_covariance": self.ln_covariance}
+
+    @classmethod
+    def from_record(cls, options: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -> Suite:
+        """The inverse of `options` and `arrays`; RecordError if they are not such."""
+        try:
+            area = options["map_area"]
+            covariance = arrays.get("ln_covariance")
+            return cls(
+                options["realizations"],
+                int(options["n_realizations"]),
+                None if area is None else float(area),
+                None if covariance is None else np.array(covariance, float),
+            )
+        except (KeyError, TypeError, ValueError) as error:
+            raise RecordError(f"what is recorded of the suite is not usable: {error}") from None
