@@ -13,6 +13,7 @@ ROOT = Path(reionemu.__file__).parent
 
 BASE = (
     "_lazy",
+    "clusters",
     "config",
     "devices",
     "errors",

@@ -147,6 +147,33 @@ def test_predict_a_file_reads_columns_by_name(reionemu, saved, tmp_path):
     np.testing.assert_allclose(rows[:, 5:], expected.std, rtol=1e-6)
 
 
+def test_predict_the_history_and_other_multipoles(reionemu, saved, tmp_path):
+    emulator = package.load_artifact(saved).emulator()
+    history = emulator.predict_history([8, 0.45, 1, 0.6], [9, 7])
+    wanted = ("--redshifts", "9,7", "--ell", "1500,2000")
+    outcome = reionemu("predict", saved, *POINT, *wanted, "--json")
+    document = strict(outcome.out)
+    np.testing.assert_allclose(document["history"]["x_hi"], history.x_hi)
+    np.testing.assert_allclose(document["history"]["tau"], history.tau)
+    expected = emulator.predict([8, 0.45, 1, 0.6]).at([1500, 2000])
+    np.testing.assert_allclose(document["mean"], expected.mean)
+    assert document["ell"] == [1500, 2000]
+    table = reionemu("predict", saved, *POINT, *wanted).out
+    assert f"tau {history.tau:.6f} +- " in table
+    assert f"{history.x_hi[0]:.5f}" in table
+    points = tmp_path / "points.txt"
+    points.write_text("# zmean_zre alpha_zre kb_zre b0_zre\n8 0.45 1 0.6\n")
+    header, row = reionemu("predict", saved, "--params", points, "--redshifts", "7").out.split(
+        "\n"
+    )[:2]
+    columns = dict(zip(header.split()[1:], map(float, row.split()), strict=True))
+    assert np.isclose(columns["tau"], history.tau)
+    assert np.isclose(columns["x_HI_7"], history.x_hi[1])
+    outcome = reionemu("predict", saved, *POINT, "--redshifts", "6;7")
+    assert (outcome.code, outcome.out) == (1, "")
+    assert "--redshifts 6;7: expected numbers, such as 6,7,8" in outcome.err
+
+
 @pytest.mark.filterwarnings("default")
 def test_predict_outside_the_box(reionemu, saved):
     far = ("--zmean", "80", *POINT[2:])
@@ -227,13 +254,15 @@ def test_artifact_show(reionemu, saved):
     assert document["info"]["experiment_name"] == "one"
 
 
-def test_crossval(reionemu, condensed_h5):
-    outcome = reionemu("crossval", condensed_h5, "--folds", 3, "--json", *SHORT)
+@pytest.mark.parametrize("options", [("--model", "mc-dropout", *SHORT), ()])
+def test_crossval(reionemu, condensed_h5, options):
+    outcome = reionemu("crossval", condensed_h5, "--folds", 3, "--json", *options)
     result = strict(outcome.out)
+    assert np.shape(result["out_of_fold"]) == (24, 5)
     assert len(result["fold_best_val"]) == 3
     assert np.isclose(result["std_best_val"], np.std(result["fold_best_val"], ddof=1))
     assert sum(errors["n"] for errors in result["errors"]) == 24
-    table = reionemu("crossval", condensed_h5, "--folds", 3, *SHORT).out
+    table = reionemu("crossval", condensed_h5, "--folds", 3, *options).out
     assert f"{result['fold_best_val'][0]:.4g}" in table
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -126,6 +127,39 @@ def test_records_of_other_releases(reionemu: Callable, path: Path) -> None:
     info = json.loads((path / "info.json").read_text())
     assert shown["name"] == info["experiment_name"]
     assert shown["model"] != "not recorded"
+
+
+def test_a_gaussian_process_is_shown_by_what_it_is_worth(reionemu: Callable) -> None:
+    path = GOLDEN / "v1-companions" / "gaussian_process"
+    outcome = reionemu("artifact", "show", path)
+    shown = labelled(outcome.out)
+    assert shown["model"] == "GaussianProcess (coordinates=physical)"
+    assert not {"optimizer", "training", "epochs"} & shown.keys()
+    assert shown["simulations"] == "all share one realization"
+    assert shown["history"] == "tau and x_HI(z) are emulated, too"
+    assert shown["error bars"] == "calibrated on 24 simulations that were not trained on"
+    errors = json.loads((path / "results.json").read_text())["metrics"]["errors"]
+    table = outcome.out.partition("6 test simulations\n")[2]
+    assert "in 3 sigma" in table
+    assert f"all bins: mean {100 * errors['mean_relative_error']:.2f}%, 95% " in table
+    assert f"; chi^2 {errors['reduced_chi2']:.2f}, " in table
+
+
+def test_a_network_with_companions_has_its_options_too(reionemu: Callable) -> None:
+    outcome = reionemu("artifact", "show", GOLDEN / "v1-companions" / "mc_dropout")
+    shown = labelled(outcome.out)
+    assert shown["model"].startswith("MCDropoutEmulator (activation=tanh, dropout_rate=0.1, ")
+    assert shown["optimizer"].startswith("adamw (")
+    assert shown["error bars"] == "calibrated on 6 simulations that were not trained on"
+
+
+def test_companions_that_cannot_be_read_are_passed_over(reionemu: Callable, tmp_path: Path) -> None:
+    source = GOLDEN / "v1-companions" / "gaussian_process"
+    path = Path(shutil.copytree(source, tmp_path / "run"))
+    (path / "companions.safetensors").write_bytes(b"x")
+    outcome = reionemu("artifact", "show", path)
+    assert outcome.code == 0
+    assert "error bars" not in labelled(outcome.out)
 
 
 @pytest.mark.parametrize("damage", [{"sessions": 3}, {"command": "x"}, {"code": []}, {"seeds": 1}])

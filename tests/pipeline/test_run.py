@@ -66,7 +66,7 @@ def test_everything_once_and_then_nothing(project):
         ("[spectra]\nnbins = 3\n", ALL[1:]),
         ('[training_set]\ny_transform = "log10"\n', ALL[2:]),
         ("[optimizer]\nlr = 0.01\n", ALL[3:]),
-        ("[split]\ntrain = 0.5\nval = 0.5\n", ALL[3:]),
+        ("[split]\ntrain = 0.8\nval = 0.2\n", ALL[3:]),
         ("[condense]\nrequire_obs_and_pk = false\n", ALL[:3]),
     ],
 )

@@ -15,6 +15,7 @@ from reionemu.pipeline.options import (
     ModelOptions,
     OptimizerOptions,
     RunPaths,
+    SuiteOptions,
     TuningOptions,
 )
 from reionemu.simio import BuildXYConfig, ClConfig, CondenseConfig
@@ -28,12 +29,13 @@ TABLES = {
     "training_set": BuildXYConfig(
         "s", "p", "c", ("kb_zre", "b0_zre"), "cl_ksz", "log10", 1e-20, "mean"
     ),
+    "suite": SuiteOptions("own", False),
     "dataloader": DataLoaderConfig(8, 7, False, False, True),
     "model": ModelOptions("four-param", 11, 3, "tanh", 0.3),
     "optimizer": OptimizerOptions("adam", 0.01, 0.1),
     "fit": FitConfig(17, "auto", 5, 2.0, 9),
     "kfold": KFoldConfig(3, 8, True),
-    "tuning": TuningOptions(3, 1, 9, Path("ray")),
+    "tuning": TuningOptions(3, 1, 9, Path("ray"), ("gp", "ensemble"), "local"),
 }
 
 

@@ -14,10 +14,10 @@ import reionemu
 from reionemu import pipeline
 from reionemu.errors import ConfigError, DatasetError, ReionemuWarning
 from reionemu.pipeline import training
-from reionemu.pipeline.options import TrainingOptions
+from reionemu.pipeline.options import ModelOptions, TrainingOptions
 from reionemu.training.train_loop import FitConfig
 
-SHORT = TrainingOptions(fit=FitConfig(epochs=3, seed=1))
+SHORT = TrainingOptions(model=ModelOptions(), fit=FitConfig(epochs=3, seed=1))
 
 
 def test_the_record_is_of_the_data_that_was_trained_on(condensed_h5, tmp_path):
@@ -51,10 +51,10 @@ def test_arrays_that_do_not_say_what_they_are_are_refused(condensed_h5, tmp_path
 
 
 def test_a_seed_that_was_drawn_is_recorded_and_repeats_the_run(condensed_h5, tmp_path):
-    options = TrainingOptions(fit=FitConfig(epochs=3))
+    options = replace(SHORT, fit=FitConfig(epochs=3))
     first = pipeline.train_artifact(condensed_h5, "first", tmp_path, options)
     seed = first.configs["training"]["seed"]
-    again = TrainingOptions(fit=FitConfig(epochs=3, seed=seed))
+    again = replace(SHORT, fit=FitConfig(epochs=3, seed=seed))
     second = pipeline.train_artifact(condensed_h5, "second", tmp_path, again)
     assert second.results["history"] == first.results["history"]
 
@@ -153,7 +153,7 @@ def test_a_search_and_folds_that_are_done_are_not_done_again(condensed_h5, tmp_p
 
 
 def test_a_seed_that_nobody_gave_is_kept_when_resuming(condensed_h5, tmp_path):
-    options = TrainingOptions(fit=FitConfig(epochs=3))
+    options = replace(SHORT, fit=FitConfig(epochs=3))
 
     def interrupt(what, done, total):
         raise KeyboardInterrupt

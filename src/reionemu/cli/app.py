@@ -12,11 +12,13 @@ from . import (
     condense,
     crossval,
     example,
+    learning_curve,
     predict,
     run,
     sample,
     simulate,
     spectra,
+    suggest,
     train,
     training_set,
     tune,
@@ -38,8 +40,10 @@ app.command("spectra")(spectra.spectra)
 app.command("training-set")(training_set.training_set)
 app.command("train")(train.train)
 app.command("crossval")(crossval.crossval)
+app.command("learning-curve")(learning_curve.learning_curve)
 app.command("tune")(tune.tune)
 app.command("predict")(predict.predict)
+app.command("suggest")(suggest.suggest)
 app.add_typer(artifact.app, name="artifact")
 app.command("cache")(cache.cache)
 app.command("example")(example.example)

@@ -13,7 +13,10 @@ from ..errors import ConfigError
 if TYPE_CHECKING:
     from ..pipeline.options import TrainingOptions
 
-ModelOption = Annotated[str | None, typer.Option("--model", help="four-param or mc-dropout.")]
+ModelOption = Annotated[
+    str | None,
+    typer.Option("--model", help="gp (the default), ensemble, mc-dropout or four-param."),
+]
 SplitOption = Annotated[
     str | None, typer.Option("--split", help="Fractions, such as train=0.7,val=0.1,test=0.2.")
 ]
@@ -26,7 +29,8 @@ SetOption = Annotated[
     typer.Option(
         "--set",
         metavar="TABLE.KEY=VALUE",
-        help="An option of the tables dataloader, model, optimizer, fit, kfold of a TOML file: "
+        help="An option of the tables suite, dataloader, model, optimizer, fit, kfold of a "
+        "TOML file: "
         "fit.device=auto, model.hidden_dim=64. Repeatable.",
     ),
 ]
@@ -40,8 +44,7 @@ def training_options(
     settings: list[str] | None = None,
 ) -> TrainingOptions:
     """The training options that command-line options amount to."""
-    from ..config import from_mapping
-    from ..pipeline.options import TRAINING_TABLES, TrainingOptions
+    from ..pipeline.options import TRAINING_TABLES, TrainingOptions, table_options
 
     options = TrainingOptions()
     if seed is not None:
@@ -61,10 +64,10 @@ def training_options(
     if epochs is not None:
         tables.setdefault("fit", {})["epochs"] = epochs
     for table, values in tables.items():
-        cls = TRAINING_TABLES[table]
-        current = getattr(options, table)
-        merged = {**(vars(current) if current else {}), **values}
-        options = replace(options, **{table: from_mapping(cls, merged, f"[{table}]")})
+        found = table_options(
+            table, values, f"[{table}]", TRAINING_TABLES[table], getattr(options, table)
+        )
+        options = replace(options, **{table: found})
     return options
 
 

@@ -19,10 +19,14 @@ def crossval(
     seed: SeedOption = None,
     epochs: EpochsOption = None,
     settings: SetOption = None,
+    workers: Annotated[
+        int | None, typer.Option(help="Folds of a network at a time; as many as there are cores.")
+    ] = None,
     json: JsonOption = False,
 ) -> None:
     """Cross-validate a model: train on all folds but one, measure on that one."""
-    from ..pipeline.training import cross_validate, load_data
+    from ..pipeline.crossval import cross_validate
+    from ..pipeline.loading import load_data
     from ..training.kfold_cv import KFoldConfig
 
     options = training_options(model, None, seed, epochs, settings)
@@ -30,7 +34,8 @@ def crossval(
     folds = replace(folds, k=folds.k if k is None else k)
     options = replace(options, kfold=replace(folds, seed=folds.seed if seed is None else seed))
     with progress_line() as line:
-        result = cross_validate(training_h5, load_data(training_h5)[0], options, line)
+        data = load_data(training_h5)[0]
+        result = cross_validate(training_h5, data, options, line, workers=workers)
     if json:
         print_json(result)
         return

@@ -53,24 +53,67 @@ def print_table(columns: Sequence[str], rows: Sequence[Sequence[str]], title: st
 
 
 def print_errors(errors: dict[str, Any], held_out: str) -> None:
-    """The table of held-out errors per ell bin, from `pipeline.assess`."""
-    with_spread = "coverage_1sigma" in errors
-    columns = ["ell", "mean", "median", "95%", "worst"]
-    if with_spread:
-        columns += ["error bar", "in 1 sigma", "in 2 sigma"]
-    keys = {"mean": 2, "median": 2, "p95": 2, "max": 2}
-    if with_spread:
-        keys |= {"mean_relative_std": 2, "coverage_1sigma": 0, "coverage_2sigma": 0}
+    """The table of held-out errors per ell bin, from `pipeline.assess`, and what it comes to."""
+    columns = {"mean": "mean", "median": "median", "p95": "95%", "max": "worst"}
+    if "coverage_1sigma" in errors:
+        columns |= {"mean_relative_std": "error bar", "mean_relative_scatter": "scatter"}
+        columns |= {f"coverage_{n}sigma": f"in {n} sigma" for n in (1, 2, 3)}
+    columns = {key: title for key, title in columns.items() if key in errors}
     rows = [
-        [f"{ell:.0f}", *(f"{100 * errors[key][i]:.{places}f}%" for key, places in keys.items())]
+        [f"{ell:.0f}", *(_percent(errors[key][i], key.startswith("coverage")) for key in columns)]
         for i, ell in enumerate(errors["ell"])
     ]
     flattering = "" if held_out == "test" else ", which also chose the weights"
     print_table(
-        columns, rows, f"Error of the spectrum, {errors['n']} {held_out} simulations{flattering}"
+        ["ell", *columns.values()],
+        rows,
+        f"Error of the spectrum, {errors['n']} {held_out} simulations{flattering}",
     )
-    if with_spread:
-        say("(of an honest error bar 68% lie in 1 sigma and 95% in 2)")
+    for line in _summary_of_errors(errors):
+        print(line)
+    if "coverage_1sigma" in errors:
+        say("(of an honest error bar 68% lie in 1 sigma, 95% in 2 and 99.7% in 3; chi^2 is 1)")
+
+
+def _summary_of_errors(errors: dict[str, Any]) -> Iterator[str]:
+    """Lines on all bins, on histories, and on a part of parameter space with wrong error bars."""
+    if "p95_relative_error" in errors:
+        yield (
+            f"all bins: mean {_percent(errors['mean_relative_error'])}, "
+            f"95% {_percent(errors['p95_relative_error'])}, worst simulation "
+            f"{_percent(errors['worst_relative_error'])}{_coverage(errors, 'reduced_chi2')}"
+        )
+    history = errors.get("history", {})
+    if tau := history.get("tau"):
+        yield (
+            f"tau: mean {_percent(tau['mean_relative_error'], places=3)}, "
+            f"95% {_percent(tau['p95_relative_error'], places=3)}, "
+            f"worst {_percent(tau['worst_relative_error'], places=3)}{_coverage(tau)}"
+        )
+    if x_hi := history.get("x_hi"):
+        yield (
+            f"x_HI: mean {x_hi['mean_error']:.4f}, 99% {x_hi['p99_error']:.4f}, "
+            f"worst {x_hi['worst_error']:.4f}{_coverage(x_hi)}"
+        )
+    if suspect := errors.get("suspect"):
+        width = "narrow" if suspect["too_narrow"] else "wide"
+        inside = ", ".join(_percent(value, places=1) for value in suspect["coverage"])
+        yield (
+            f"error bars are too {width} where {suspect['parameter']} is {suspect['low']:.4g} to "
+            f"{suspect['high']:.4g}: {inside} in 1, 2, 3 sigma, more than chance explains"
+        )
+
+
+def _coverage(errors: dict[str, Any], chi2: str = "chi2") -> str:
+    """Chi^2 and coverage as the end of a line; nothing where they are not known."""
+    if chi2 not in errors:
+        return ""
+    inside = ", ".join(_percent(value, places=1) for value in errors["coverage"])
+    return f"; chi^2 {errors[chi2]:.2f}, {inside} in 1, 2, 3 sigma"
+
+
+def _percent(value: float, whole: bool = False, *, places: int = 2) -> str:
+    return f"{100 * value:.{0 if whole else places}f}%"
 
 
 def print_skipped(skipped: Sequence[Any]) -> None:

@@ -10,10 +10,11 @@ import typer
 
 from ..errors import ConfigError, MissingFileError, MissingRecordError, OutOfRangeError
 from .choices import parse_value
-from .output import JsonOption, print_json, print_table
+from .output import JsonOption, print_json
+from .predictions import as_document, print_many, print_neutral_fraction, print_one
 
 if TYPE_CHECKING:
-    from ..models.emulator import Emulator, Prediction
+    from ..models.emulator import Emulator
 
 _ONLY_IN_PYTHON = ("normalizers", "state_dict")
 _BRIEF = {"zmean": "zmean_zre", "alpha": "alpha_zre", "kb": "kb_zre", "b0": "b0_zre"}
@@ -43,9 +44,15 @@ def predict(
             "activation=relu, bounds=unbounded, ...",
         ),
     ] = None,
+    ell: Annotated[
+        str | None, typer.Option(help="Multipoles, such as 2000,3000, instead of bin centres.")
+    ] = None,
+    redshifts: Annotated[
+        str | None, typer.Option(help="Redshifts, such as 6,7,8, to give the neutral fraction at.")
+    ] = None,
     json: JsonOption = False,
 ) -> None:
-    """Predict spectra for one set of parameters, or for a file of them."""
+    """Predict spectra, tau and x_HI(z) for one set of parameters, or for a file of them."""
     from ..models.emulator import OUT_OF_RANGE
 
     emulator = _emulator(artifact, given or [])
@@ -61,25 +68,35 @@ def predict(
             f"--out-of-range must be {', '.join(OUT_OF_RANGE[:-1])} or {OUT_OF_RANGE[-1]}; "
             f"got {out_of_range!r}"
         )
+    z = _numbers("--redshifts", redshifts)
+    history = None
     try:
         result = emulator.predict(theta, out_of_range=out_of_range, n_draws=draws, seed=seed)
+        if z is not None or (emulator.history is not None and (params is None or json)):
+            history = emulator.predict_history(theta, z, out_of_range=out_of_range)
     except OutOfRangeError as error:
         raise _out_of_range(error) from None
+    multipoles = _numbers("--ell", ell)
+    if multipoles is not None:
+        result = result.at(multipoles)
     if json:
-        print_json(
-            {
-                "ell": result.ell,
-                "mean": result.mean,
-                "std": result.std,
-                "quantity": result.quantity,
-                "units": "uK^2",
-                "parameters": theta,
-            }
-        )
+        print_json(as_document(result, history, theta))
     elif params is None:
-        _print_one(result)
+        print_one(result, history)
+        if z is not None and history is not None:
+            print_neutral_fraction(history)
     else:
-        _print_many(result, emulator)
+        print_many(result, history)
+
+
+def _numbers(option: str, text: str | None) -> list[float] | None:
+    """Numbers from an option such as "6,7,8"."""
+    if text is None:
+        return None
+    try:
+        return [float(part) for part in text.split(",")]
+    except ValueError:
+        raise ConfigError(f"{option} {text}: expected numbers, such as 6,7,8") from None
 
 
 def _emulator(path: Path, given: list[str]) -> Emulator:
@@ -195,28 +212,3 @@ def _read_points(path: Path, names: tuple[str, ...]) -> dict[str, Any]:
         raise ConfigError(f"{path} holds no points")
     table = np.array(rows)
     return {name: table[:, header.index(name)] for name in names}
-
-
-def _label(quantity: str) -> str:
-    return "D_ell" if quantity == "dl_ksz" else "C_ell"
-
-
-def _print_one(result: Prediction) -> None:
-    columns = ["ell", f"{_label(result.quantity)} [uK^2]"]
-    rows = [
-        [f"{ell:.1f}", f"{mean:#.5g}"] for ell, mean in zip(result.ell, result.mean, strict=True)
-    ]
-    if result.std is not None:
-        columns.append("+-")
-        rows = [[*row, f"{std:#.2g}"] for row, std in zip(rows, result.std, strict=True)]
-    print_table(columns, rows)
-
-
-def _print_many(result: Prediction, emulator: Emulator) -> None:
-    """Columns a program can read: a header, then one row a point."""
-    spread = [] if result.std is None else [f"std_{ell:.1f}" for ell in result.ell]
-    names = [f"{_label(result.quantity)}_{ell:.1f}" for ell in result.ell]
-    print("#", *names, *spread)
-    for i, mean in enumerate(result.mean):
-        values = [*mean, *(result.std[i] if result.std is not None else [])]
-        print(*(f"{value:.7g}" for value in values))

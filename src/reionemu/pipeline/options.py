@@ -6,7 +6,8 @@
 [training_set]    BuildXYConfig
 [split]           fractions by name: train, val and, for an honest error, test
 [dataloader]      DataLoaderConfig
-[model]           ModelOptions
+[suite]           SuiteOptions       what kind of simulations these are
+[model]           GaussianProcessOptions, EnsembleModelOptions or ModelOptions, by its `name`
 [optimizer]       OptimizerOptions
 [fit]             FitConfig
 [kfold]           KFoldConfig; present: cross-validate too
@@ -23,6 +24,7 @@ from typing import Any
 from ..config import (
     check_keys,
     from_mapping,
+    require_bool,
     require_choice,
     require_finite,
     require_int,
@@ -32,11 +34,14 @@ from ..data.dataloaders import DataLoaderConfig
 from ..data.splits import check_split
 from ..errors import ConfigError, MissingFileError
 from ..models.architecture import ACTIVATIONS
+from ..models.ensemble.options import EnsembleOptions
+from ..models.inputs import COORDINATES
+from ..models.suite import REALIZATIONS
 from ..simio import BuildXYConfig, ClConfig, CondenseConfig
 from ..training.kfold_cv import KFoldConfig
 from ..training.train_loop import FitConfig
 
-MODEL_CLASSES = {"four-param": "FourParamEmulator", "mc-dropout": "MCDropoutEmulator"}
+NETWORK_CLASSES = {"four-param": "FourParamEmulator", "mc-dropout": "MCDropoutEmulator"}
 
 
 @dataclass(frozen=True)
@@ -71,8 +76,79 @@ class CondenseOptions(CondenseConfig):
 
 
 @dataclass(frozen=True)
+class SuiteOptions:
+    """What kind of simulations there are, and what of them is emulated.
+
+    Parameters
+    ----------
+    realizations : {"auto", "own", "shared"}
+        "own" if each simulation has a realization of its own, so that they scatter around the mean
+        that is to be emulated; "shared" if all have the same. By default what the file says, or
+        else, "own" if they scatter by more than 3%.
+    history : bool
+        Whether tau and x_HI(z) are emulated too, where the file has them.
+    """
+
+    realizations: str = "auto"
+    history: bool = True
+
+    def __post_init__(self) -> None:
+        require_choice("suite", "realizations", self.realizations, ("auto", *REALIZATIONS))
+        require_bool("suite", "history", self.history)
+
+
+@dataclass(frozen=True)
+class GaussianProcessOptions:
+    """A Gaussian process: the default.
+
+    Parameters
+    ----------
+    name : {"gp"}
+    coordinates : {"physical", "plain"}, optional
+        See `reionemu.models.inputs`; by default physical, where there are all four parameters.
+    """
+
+    name: str = "gp"
+    coordinates: str | None = None
+
+    def __post_init__(self) -> None:
+        require_choice("model", "name", self.name, ("gp",))
+        if self.coordinates is not None:
+            require_choice("model", "coordinates", self.coordinates, COORDINATES)
+
+    def record(self, input_dim: int, output_dim: int) -> dict[str, Any]:
+        """The model's record: class name and options."""
+        return {"class_name": "GaussianProcess", "coordinates": self.coordinates}
+
+
+@dataclass(frozen=True)
+class EnsembleModelOptions(EnsembleOptions):
+    """An ensemble of smooth networks.
+
+    Parameters
+    ----------
+    name : {"ensemble"}
+    coordinates : {"physical", "plain"}, optional
+    """
+
+    name: str = "ensemble"
+    coordinates: str | None = None
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        require_choice("model", "name", self.name, ("ensemble",))
+        if self.coordinates is not None:
+            require_choice("model", "coordinates", self.coordinates, COORDINATES)
+
+    def record(self, input_dim: int, output_dim: int) -> dict[str, Any]:
+        """The model's record: class name and options."""
+        options = {key: value for key, value in vars(self).items() if key != "name"}
+        return {"class_name": "NetworkEnsemble", **options}
+
+
+@dataclass(frozen=True)
 class ModelOptions:
-    """Which network.
+    """One network, with dropout or without.
 
     Parameters
     ----------
@@ -90,7 +166,7 @@ class ModelOptions:
     dropout_rate: float = 0.1
 
     def __post_init__(self) -> None:
-        require_choice("model", "name", self.name, MODEL_CLASSES)
+        require_choice("model", "name", self.name, NETWORK_CLASSES)
         require_choice("model", "activation", self.activation, ACTIVATIONS)
         for name in ("hidden_dim", "num_hidden_layers"):
             require_int("model", name, getattr(self, name), minimum=1)
@@ -99,7 +175,7 @@ class ModelOptions:
     def record(self, input_dim: int, output_dim: int) -> dict[str, Any]:
         """The model's record: class name and options."""
         options = {
-            "class_name": MODEL_CLASSES[self.name],
+            "class_name": NETWORK_CLASSES[self.name],
             "input_dim": input_dim,
             "output_dim": output_dim,
             "hidden_dim": self.hidden_dim,
@@ -107,6 +183,15 @@ class ModelOptions:
             "activation": self.activation,
         }
         return options | ({"dropout_rate": self.dropout_rate} if self.name == "mc-dropout" else {})
+
+
+AnyModelOptions = GaussianProcessOptions | EnsembleModelOptions | ModelOptions
+MODELS: dict[str, type[AnyModelOptions]] = {
+    "gp": GaussianProcessOptions,
+    "ensemble": EnsembleModelOptions,
+    "mc-dropout": ModelOptions,
+    "four-param": ModelOptions,
+}
 
 
 @dataclass(frozen=True)
@@ -131,40 +216,61 @@ class OptimizerOptions:
 
 @dataclass(frozen=True)
 class TuningOptions:
-    """How hyper-parameters are searched for (arguments of `run_tune_four_param`).
+    """How the best model and its options are searched for.
 
     Parameters
     ----------
     num_samples, max_concurrent_trials : int
+        Trials, and how many of them at the same time.
     epochs : int
-        At most this many in a trial.
+        At most this many in a trial of a single network.
     storage_path : Path, optional
-        Where Ray keeps its files.
+        Where trials are kept until the best is trained and saved; by default `.tuning/NAME` in
+        the folder of artifacts.
+    models : tuple of {"gp", "ensemble", "mc-dropout", "four-param"}, optional
+        What is searched. By default what [model] names, or, where that is the default, all.
+    ray : str, optional
+        Address of a Ray cluster, or "local". By default that in RAY_ADDRESS, or "local".
     """
 
     num_samples: int = 40
     max_concurrent_trials: int = 4
     epochs: int = 200
     storage_path: Path | None = None
+    models: tuple[str, ...] | None = None
+    ray: str | None = None
 
     def __post_init__(self) -> None:
         for name in ("num_samples", "max_concurrent_trials", "epochs"):
             require_int("tuning", name, getattr(self, name), minimum=1)
+        if self.models is not None:
+            if not self.models:
+                raise ConfigError("tuning.models must name a model, such as gp")
+            for model in self.models:
+                require_choice("tuning", "models", model, MODELS)
+
+    def families(self, model: AnyModelOptions) -> tuple[str, ...]:
+        """What is searched, given [model]."""
+        if self.models is not None:
+            return self.models
+        return tuple(MODELS) if model.name == "gp" else (model.name,)
 
 
 @dataclass(frozen=True)
 class TrainingOptions:
     """What `train_artifact` does, with defaults that train a usable emulator.
 
-    The recipe is that of the published one: at most 1000 epochs, stopping 150 epochs after the
-    best, 70/10/20 per cent of the simulations to train, validate and test.
+    70/10/20 per cent of the simulations are to train, validate and test. A network (`dataloader`,
+    `optimizer` and `fit` are of networks alone) is trained as the published one: for at most 1000
+    epochs, stopping 150 epochs after the best.
     """
 
     split: Mapping[str, float] = field(
         default_factory=lambda: {"train": 0.7, "val": 0.1, "test": 0.2}
     )
     dataloader: DataLoaderConfig = field(default_factory=DataLoaderConfig)
-    model: ModelOptions = field(default_factory=ModelOptions)
+    suite: SuiteOptions = field(default_factory=SuiteOptions)
+    model: AnyModelOptions = field(default_factory=GaussianProcessOptions)
     optimizer: OptimizerOptions = field(default_factory=OptimizerOptions)
     fit: FitConfig = field(
         default_factory=lambda: FitConfig(epochs=1000, early_stopping_patience=150, seed=42)
@@ -200,9 +306,10 @@ class RunOptions:
     training: TrainingOptions = field(default_factory=TrainingOptions)
 
 
-TRAINING_TABLES = {
+TRAINING_TABLES: dict[str, Any] = {
     "dataloader": DataLoaderConfig,
-    "model": ModelOptions,
+    "suite": SuiteOptions,
+    "model": None,
     "optimizer": OptimizerOptions,
     "fit": FitConfig,
     "kfold": KFoldConfig,
@@ -233,9 +340,7 @@ def load_run_options(path: Path) -> RunOptions:
         raise ConfigError(f"{path}: the table [run], with name, raw and dataset, is missing")
 
     def table(name: str, cls: Any, defaults: Any = None) -> Any:
-        values = document[name] if defaults is None else {**vars(defaults), **document[name]}
-        check_keys(document[name], _names(cls), f"{path}, [{name}]")
-        return from_mapping(cls, values, f"{path}, [{name}]")
+        return table_options(name, document[name], f"{path}, [{name}]", cls, defaults)
 
     defaults = TrainingOptions()
     training: dict[str, Any] = {
@@ -252,6 +357,39 @@ def load_run_options(path: Path) -> RunOptions:
         raise ConfigError(f"{path}: {error}") from None
     paths = _relative_to(path.parent, table("run", RunPaths))
     return RunOptions(paths=paths, training=options, **data)
+
+
+def table_options(
+    name: str, values: Mapping[str, Any], where: str, cls: Any = None, defaults: Any = None
+) -> Any:
+    """Options from a table of a TOML file, or from as much of it as is given.
+
+    Parameters
+    ----------
+    name : str
+        Of the table. For "model", `values["name"]` says which class of options it is.
+    values : mapping
+    where : str
+        What errors call it.
+    cls : type, optional
+    defaults : object, optional
+        Options of that class, which hold for what is not given.
+
+    Raises
+    ------
+    ConfigError
+        Naming the nearest known key for an unknown one.
+    """
+    if name == "model":
+        chosen = values.get("name", getattr(defaults, "name", "gp"))
+        require_choice(where, "name", chosen, MODELS)
+        cls = MODELS[chosen]
+        values = {"name": chosen, **values}
+    check_keys(values, _names(cls), where)
+    same = (
+        {k: v for k, v in vars(defaults).items() if isinstance(defaults, cls)} if defaults else {}
+    )
+    return from_mapping(cls, {**same, **values}, where)
 
 
 def _read_toml(path: Path) -> dict[str, Any]:

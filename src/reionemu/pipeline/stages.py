@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,7 +16,8 @@ from ..simio.hdf5 import SkippedSim, edit_h5, locked_h5, open_h5
 from ..simio.raw import find_sims
 from ..simio.stamps import options_of, read_stamps
 from .options import RunOptions
-from .training import Progress, Say, check_feasible, train_artifact, up_to_date
+from .progress import Progress, Say
+from .training import check_feasible, train_artifact, up_to_date
 
 
 @dataclass(frozen=True)
@@ -92,11 +93,7 @@ def run(
             resume=not fresh,
         )
         summary = artifact.results["summary"]
-        say(
-            f"training: {summary['n_samples']['train']} simulations, {summary['epochs_run']} "
-            f"epochs, best validation loss {summary['best_val_loss']:.3g} in epoch "
-            f"{summary['best_epoch']}"
-        )
+        say(f"training: {summary['n_samples']['train']} simulations{_epochs(summary)}")
     return RunResult(artifact, tuple(skipped))
 
 
@@ -133,10 +130,11 @@ class _Stages:
                 n = write_spectra(h5, options.spectra, computing)
                 done.append(("spectra", f"{n} computed", ()))
             built = collect(h5, options.training_set)
-            write_training(h5, built, options.training_set)
-        X, ell, stats = built[0], built[2], built[-1]
+            stats = write_training(h5, built, options.training_set)
+        X, ell = built[0], built[2]
         line = f"{len(X)} simulations, {X.shape[1]} parameters, {len(ell)} bins, "
         line += f"ell {ell[0]:.0f} to {ell[-1]:.0f}{_left_out(stats.skipped)}"
+        line += "".join(f"; {missing}" for missing in stats.missing)
         return [*done, ("training_set", line, stats.skipped)]
 
     def _condense(self) -> CondenseStats:
@@ -172,3 +170,13 @@ class _Stages:
 
 def _left_out(skipped: tuple[SkippedSim, ...]) -> str:
     return f", {len(skipped)} left out" if skipped else ""
+
+
+def _epochs(summary: Mapping[str, Any]) -> str:
+    """How the training of a network went; nothing of other models."""
+    if "epochs_run" not in summary:
+        return ""
+    return (
+        f", {summary['epochs_run']} epochs, best validation loss {summary['best_val_loss']:.3g} in "
+        f"epoch {summary['best_epoch']}"
+    )

@@ -1,4 +1,10 @@
-"""Hyper-parameter search with Ray Tune: the only part that imports it (extra `tune`)."""
+"""Hyper-parameter search with Ray Tune: the only part that imports it (extra `tune`).
+
+four_param    a search of one network's options, as published
+families      which models are searched, and their options
+trials        running a function at many points, bad ones stopped early
+cluster       being connected to Ray
+"""
 
 from .._lazy import attach
 

@@ -132,22 +132,41 @@ def _data(record: Documents) -> Iterator[tuple[str, str]]:
 
 
 def _training(record: Documents) -> Iterator[tuple[str, str]]:
-    for label, part, title in (
-        ("model", record.model, "class_name"),
+    from ...artifact.sharing.recorded import is_surrogate, model_options
+
+    parts = [
+        ("model", model_options(record), "class_name"),
         ("optimizer", _part(record.configs, "optimizer"), "name"),
         ("training", _part(record.configs, "training"), None),
-    ):
+    ]
+    for label, part, title in parts[:1] if is_surrogate(record) else parts:
         options = {k: v for k, v in part.items() if k != title and v is not None}
         name = str(part.get(title, _NOT_RECORDED)) if title else ""
         if title and options:
             yield label, f"{name} ({_options(options)})"
         else:
             yield label, name or _options(options) or _NOT_RECORDED
+    yield from _beside(record)
     summary = _part(record.results, "summary")
     epochs = summary.get("epochs_run")
     if epochs is not None:
         best = summary.get("best_epoch")
         yield "epochs", f"{epochs}" + (f"; weights of epoch {best}" if best is not None else "")
+
+
+def _beside(record: Documents) -> Iterator[tuple[str, str]]:
+    """What goes with the model."""
+    from ...artifact.sharing.recorded import calibrated_on, has_history, realizations_of
+
+    kind, n = realizations_of(record)
+    if kind == "own":
+        yield "simulations", "each has a realization of its own"
+    elif kind is not None:
+        yield "simulations", f"all share {f'{n} realizations' if n > 1 else 'one realization'}"
+    if has_history(record):
+        yield "history", "tau and x_HI(z) are emulated, too"
+    if (unseen := calibrated_on(record)) is not None:
+        yield "error bars", f"calibrated on {unseen} simulations that were not trained on"
 
 
 def _outcome(artifact: Artifact) -> Iterator[tuple[str, str]]:

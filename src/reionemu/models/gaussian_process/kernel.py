@@ -74,14 +74,11 @@ class Hyperparameters:
 
     def covariance(self, x: np.ndarray, y: np.ndarray) -> np.ndarray:
         """k between points x, shape (n, p), and y, shape (m, p): shape (n, m)."""
-        smooth, rough, _ = self.parts(x, y)
-        return smooth + rough
+        return Scaled.by(self, y).covariance(x)
 
     def parts(self, x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Both parts of k, and sqrt(5) r of the rough one, shape (n, m) each."""
-        smooth = np.exp(-0.5 * _squared(x / self.smooth, y / self.smooth))
-        r = np.sqrt(5 * _squared(x / self.rough, y / self.rough))
-        return smooth, self.amplitude**2 * (1 + r + r**2 / 3) * np.exp(-r), r
+        return Scaled.by(self, y).parts(x)
 
     def covariance_gradient(self, x: np.ndarray, y: np.ndarray) -> np.ndarray:
         """dk/dx, shape (n, m, p)."""
@@ -91,7 +88,53 @@ class Hyperparameters:
         return -slope * (x[:, None, :] - y)
 
 
-def _squared(x: np.ndarray, y: np.ndarray) -> np.ndarray:
-    """Squared distances between rows."""
-    squares = (x * x).sum(axis=1)[:, None] + (y * y).sum(axis=1) - 2 * (x @ y.T)
-    return np.maximum(squares, 0.0, out=squares)
+@dataclass(frozen=True, eq=False)
+class Scaled:
+    """Points in units of the lengths: what of a covariance does not depend on other points.
+
+    Attributes
+    ----------
+    hyper : Hyperparameters
+    smooth, rough : ndarray, shape (p, m)
+        Times -2 and transposed.
+    smooth_squares, rough_squares : ndarray, shape (m,)
+    """
+
+    hyper: Hyperparameters
+    smooth: np.ndarray
+    rough: np.ndarray
+    smooth_squares: np.ndarray
+    rough_squares: np.ndarray
+
+    @classmethod
+    def by(cls, hyper: Hyperparameters, y: np.ndarray) -> Scaled:
+        """Points y, shape (m, p)."""
+        smooth, rough = y / hyper.smooth, y / hyper.rough
+        squares = (smooth**2).sum(axis=1), (rough**2).sum(axis=1)
+        return cls(hyper, -2 * smooth.T, -2 * rough.T, *squares)
+
+    def covariance(self, x: np.ndarray) -> np.ndarray:
+        """k between points x, shape (n, p), and these: shape (n, m)."""
+        smooth, rough, _ = self.parts(x)
+        smooth += rough
+        return smooth
+
+    def parts(self, x: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """See `Hyperparameters.parts`."""
+        smooth = _squared(x / self.hyper.smooth, self.smooth, self.smooth_squares)
+        smooth *= -0.5
+        np.exp(smooth, out=smooth)
+        r = _squared(x / self.hyper.rough, self.rough, self.rough_squares)
+        r *= 5
+        np.sqrt(r, out=r)
+        rough = np.exp(-r)
+        rough *= self.hyper.amplitude**2 * (1 + r * (1 + r / 3))
+        return smooth, rough, r
+
+
+def _squared(x: np.ndarray, y: np.ndarray, squares: np.ndarray) -> np.ndarray:
+    """Squared distances between x, shape (n, p), and points prepared as in `Scaled`."""
+    distances = x @ y
+    distances += squares
+    distances += (x * x).sum(axis=1)[:, None]
+    return np.maximum(distances, 0.0, out=distances)

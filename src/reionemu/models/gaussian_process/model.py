@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 
 from ...errors import RecordError
 from ..inputs import Inputs
-from .kernel import Hyperparameters
+from .kernel import Hyperparameters, Scaled
 
 CHUNK = 256
 """Points at a time: their covariances with the training points should stay in the cache."""
@@ -64,10 +65,14 @@ class GaussianProcess:
         return mean, np.sqrt(variance)[:, None] * self.scale, noise[:, None] * self.scale
 
     def _moments(self, x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        k = self.hyper.covariance(x, self.points)
+        k = self._scaled.covariance(x)
         explained = k @ self.projection
         variance = self.hyper.prior_variance - np.einsum("ij,ij->i", explained, explained)
         return self.mean + k @ self.weights, np.maximum(variance, 0.0)
+
+    @cached_property
+    def _scaled(self) -> Scaled:
+        return Scaled.by(self.hyper, self.points)
 
     def gradient(self, theta: np.ndarray) -> np.ndarray:
         """Derivatives of the mean with respect to the parameters, shape (n, b, p)."""

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import logging
-import socket
 import time
 from collections import deque
 from collections.abc import Generator, Sequence
 from typing import Any
 
+from ...clusters import connect
 from ...errors import ConfigError
 from ...files import human_size
 from .plan import Task
@@ -19,7 +18,6 @@ from .work import BUSY, FAILED, Answer, Settings, Worker
 _WAITING_PER_CORE = 2
 """Tasks given to Ray beyond those that run: enough that no core waits for the next one."""
 
-_CONNECT_S = 10.0
 
 _worker: tuple[Settings, Worker] | None = None
 
@@ -47,7 +45,7 @@ def run_on_ray(
     ray = _ray()
     started = not ray.is_initialized()
     if started:
-        _connect(ray, address)
+        connect(ray, address)
     try:
         _require_memory(ray, needs.memory(1))
         gpus = 0 if settings.device == "cpu" else 1
@@ -99,19 +97,6 @@ def _do(settings: Settings, task: Task) -> Answer:
     if _worker is None or _worker[0] != settings:
         _worker = settings, Worker(settings)
     return _worker[1].do(task)
-
-
-def _connect(ray: Any, address: str) -> None:
-    host, _, port = address.removeprefix("ray://").rpartition(":")
-    try:
-        if port.isdecimal():  # Ray itself tries for minutes, and then exits
-            socket.create_connection((host, int(port)), timeout=_CONNECT_S).close()
-        ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR)
-    except (OSError, OverflowError, ValueError, RuntimeError) as error:
-        raise ConfigError(
-            f"cannot connect to a Ray cluster at {address!r}: {error}. Start one with `ray start "
-            '--head`, or give "local"'
-        ) from None
 
 
 def _require_memory(ray: Any, memory: int) -> None:
