@@ -20,6 +20,7 @@ from ..artifact.formats.jsonio import encode, read_json, to_plain
 from ..artifact.placing import artifact_path
 from ..errors import ConfigError, RecordError
 from ..files import exclusive, write_bytes
+from ..tuning.families import FAMILIES
 from .options import TuningOptions
 
 TUNING = ".tuning"
@@ -133,3 +134,22 @@ def search_folder(name: str, root_dir: Path, tuning: TuningOptions) -> Path:
         return Path(tuning.storage_path).expanduser()
     artifact_path(name, root_dir)  # which refuses impossible names
     return Path(root_dir).expanduser() / TUNING / name
+
+
+def _checked(path: Path, trial: Any) -> dict[str, Any]:
+    kinds: dict[str, Any] = {
+        "number": int,
+        "config": dict,
+        "losses": list,
+        "epochs": int,
+        "seconds": (int, float),
+    }
+    fits = isinstance(trial, dict) and all(
+        isinstance(trial.get(key), kind) for key, kind in kinds.items()
+    )
+    if fits and trial["status"] in (COMPLETED, STOPPED):
+        numbers = (trial.get("val_loss"), trial.get("val_error"))
+        fits = all(isinstance(value, (int, float)) for value in numbers)
+    if not fits or trial.get("family") not in FAMILIES or f"{trial['number']:05d}" != path.stem:
+        raise RecordError(f"{path} is not the record of a trial; remove it to run that trial again")
+    return trial
