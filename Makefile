@@ -10,7 +10,7 @@ EXTRAS := $(VENV)/.ready-extras
 VALIDATION := $(VENV)/.ready-validation
 export REIONEMU_PEER_PYTHON ?= $(PEER)/bin/python
 
-.PHONY: help setup demo test test-all lint format bench bench-catalogue bench-simulate bench-suite validate compare-records peer-venv clean
+.PHONY: help setup demo test test-all lint format bench bench-catalogue bench-emulator bench-kfold bench-simulate bench-suite bench-suggest validate compare-records peer-venv clean
 
 help:
 	@echo "make demo         set up, then go from nothing to 300 simulations, an emulator, a prediction"
@@ -19,6 +19,9 @@ help:
 	@echo "make lint         ruff and mypy"
 	@echo "make bench        speed against the published package, as ratios"
 	@echo "make bench-catalogue  listing 10,000 artifacts"
+	@echo "make bench-emulator   errors, error bars and speed of emulators, beside the published one (medium preset: half an hour)"
+	@echo "make bench-kfold  cross-validation against the published package"
+	@echo "make bench-suggest    simulations where the emulator asks for them, against Latin hypercubes"
 	@echo "make bench-simulate  cost of a simulation, as a ratio to one Fourier transform"
 	@echo "make validate     the simulator beside published simulations (docs/validation.md)"
 	@echo "make bench-suite  the same for 1000 simulations of 1024 x 1024 (30 GB of disk, about 10 minutes)"
@@ -42,12 +45,8 @@ demo: $(READY)
 	$(BIN)/reionemu condense demo/raw demo/suite.h5
 	$(BIN)/reionemu spectra demo/suite.h5
 	$(BIN)/reionemu training-set demo/suite.h5
-	$(BIN)/reionemu train demo/suite.h5 --out demo/artifacts --name demo $(DEMO_MODEL)
+	$(BIN)/reionemu train demo/suite.h5 --out demo/artifacts --name demo
 	$(BIN)/reionemu predict demo/artifacts/demo --zmean 8 --alpha 0.5 --kb 1 --b0 0.45
-
-DEMO_MODEL := --split train=0.7,val=0.15,test=0.15 --epochs 2000 --set model.hidden_dim=64 \
-	--set model.activation=silu --set model.dropout_rate=0.02 --set optimizer.lr=3e-3 \
-	--set dataloader.batch_size=16 --set fit.early_stopping_patience=200
 
 test: $(READY)
 	@$(BIN)/python -m pytest --numprocesses 2
@@ -88,6 +87,15 @@ bench: $(READY) peer-venv
 
 bench-catalogue: $(READY)
 	@$(BIN)/python benchmarks/catalogue.py
+
+bench-emulator: $(READY) peer-venv
+	@$(BIN)/python benchmarks/emulator.py --preset medium --write
+
+bench-kfold: $(READY) peer-venv
+	@$(BIN)/python benchmarks/kfold.py
+
+bench-suggest: $(READY)
+	@$(BIN)/python benchmarks/suggest.py
 
 bench-simulate: $(READY)
 	@$(BIN)/python benchmarks/simulate.py

@@ -38,6 +38,8 @@ OURS = [
     "Cosmology",
     "Design",
     "Emulator",
+    "History",
+    "JointDraws",
     "OutOfRangeError",
     "OwnSeeds",
     "PUBLISHED_SPACE",

@@ -13,6 +13,7 @@ import pytest
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()
 SIMULATION = (ROOT / "docs" / "simulation.md").read_text()
+EMULATORS = (ROOT / "docs" / "emulators.md").read_text()
 
 
 def python_blocks(page: str) -> list[str]:
@@ -116,3 +117,22 @@ def test_campaigns(example):
         run(command)
     assert len(list(Path("raw").glob("sim*"))) == 6
     assert "sbatch" in Path("job.sh").read_text().lower()
+
+
+def test_emulators(example, capsys):
+    """The commands and the code of the page, on the example suite and a suite of tiny boxes."""
+    for stage in ("condense suite/raw suite.h5", "spectra suite.h5", "training-set suite.h5"):
+        run(f"$ reionemu {stage}")
+    found = commands(EMULATORS)
+    assert len(found) >= 8
+    for command in found:
+        command = command.replace("-n 300", "-n 24").replace("0,1,2,3", "0,1")
+        run(command + " --cells 32 --box 125" if "simulate" in command else command)
+    names: dict[str, object] = {}
+    for code in python_blocks(EMULATORS):
+        exec(compile(code, "emulators.md", "exec"), names)
+    assert names["spectrum"].std.shape == (5,)
+    assert (names["history"].x_hi[:-1] < names["history"].x_hi[1:]).all()
+    assert names["slope"].shape == (5, 4)
+    assert names["total"].shape == (5, 5)
+    assert str(names["history"].z50) in capsys.readouterr().out

@@ -22,7 +22,8 @@ _MODULES = {
     ),
     ".errors": "OutOfRangeError ReionemuError ReionemuWarning",
     ".models": (
-        "Emulator FourParamEmulator MCDropoutEmulator Prediction enable_dropout_only predict_mc"
+        "Emulator FourParamEmulator History JointDraws MCDropoutEmulator Prediction "
+        "enable_dropout_only predict_mc"
     ),
     ".simio": (
         "BuildStats BuildXYConfig CondenseConfig CondenseStats add_cl_to_condensed_h5 "

@@ -103,6 +103,8 @@ from .errors import (
     ReionemuWarning as ReionemuWarning,
 )
 from .models.emulator import Emulator as Emulator
+from .models.emulator import History as History
+from .models.emulator import JointDraws as JointDraws
 from .models.emulator import Prediction as Prediction
 from .models.four_param_emulator import FourParamEmulator as FourParamEmulator
 from .models.mc_dropout_emulator import (

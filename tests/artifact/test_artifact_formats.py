@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import re
 import shutil
 import sys
 import zipfile
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import h5py
@@ -18,13 +20,26 @@ import torch
 
 import reionemu
 from reionemu.artifact import code_version, lineage, provenance, pulse
+from reionemu.artifact.experiment import Contents
 from reionemu.artifact.formats.documents import Code, Library, Script, Session
 from reionemu.artifact.formats.jsonio import MAX_BYTES, MAX_DEPTH, MAX_VALUES
 from reionemu.artifact.formats.migrations import known_version
 from reionemu.artifact.formats.sidecars import MAX_ARRAY_BYTES, MAX_WEIGHTS_BYTES
 from reionemu.artifact.sharing import strictzip
+from reionemu.artifact.write import save_record
+from reionemu.models.ensemble.model import NetworkEnsemble
+from reionemu.models.ensemble.uncertainty import Uncertainty
+from reionemu.models.suite import Suite
+from reionemu.parameters import PARAMETER_NAMES
+from reionemu.simulation.campaign.ledger import config_document
+from reionemu.simulation.config import OwnSeeds, SimulationConfig
 
 PAGE = (Path(__file__).parents[2] / "docs" / "formats.md").read_text()
+
+
+GOLDEN = Path(__file__).parent / "golden" / "v1-companions" / "gaussian_process"
+COMPANIONS = reionemu.load_artifact(GOLDEN).companions()
+PREDICTIONS = reionemu.load_artifact(GOLDEN).predictions()
 
 
 def rows(heading: str) -> list[list[str]]:
@@ -54,10 +69,9 @@ def full(condensed_h5: Path, tmp_path: Path) -> Path:
     config = reionemu.DataLoaderConfig(normalize_Y=True)
     _, normalizers, _ = reionemu.make_dataloaders(condensed_h5, config=config)
     model = reionemu.MCDropoutEmulator()
-    return reionemu.save_artifact(
-        "run",
-        tmp_path,
-        dataset_path=condensed_h5,
+    contents = Contents(companions=COMPANIONS, predictions=PREDICTIONS)
+    contents.describe(condensed_h5)
+    contents.update(
         condense_config=reionemu.CondenseConfig(),
         cl_config=reionemu.ClConfig(),
         build_config=reionemu.BuildXYConfig(),
@@ -75,6 +89,7 @@ def full(condensed_h5: Path, tmp_path: Path) -> Path:
         checkpoint=model.state_dict(),
         description="everything",
     )
+    return save_record("run", tmp_path, contents)
 
 
 @pytest.fixture
@@ -99,6 +114,7 @@ def recorded(condensed_h5: Path, tmp_path: Path) -> tuple[set[str], Path]:
         reionemu.fit(*arguments, record=run)
         files = {path.name for path in run.path.iterdir()}
         run.record(checkpoint=model.state_dict(), normalizers=normalizers)
+        run.record(companions=COMPANIONS, predictions=PREDICTIONS)
     return files, run.path
 
 
@@ -217,6 +233,7 @@ def test_versions_and_limits_are_those_of_the_code() -> None:
     assert versions == {
         "provenance.json": known_version("provenance"),
         "weights.safetensors": known_version("weights"),
+        "companions.safetensors": known_version("companions"),
     }
     assert {known_version(kind) for kind in ("info", "configs", "results")} == {1}
     limits = [row[1] for row in rows("| limit on reading")]
@@ -292,7 +309,7 @@ def test_every_published_schema_is_of_a_document_described() -> None:
     from reionemu.artifact.formats.documents import MODELS
 
     words = {"history": "history.jsonl", "weights": "weights.safetensors"}
-    words["stages"] = "reionemu_stages"
+    words |= {"stages": "reionemu_stages", "companions": "companions.safetensors"}
     for kind in MODELS:
         assert f"`{words.get(kind, kind + '.json')}`" in PAGE
 
@@ -306,6 +323,64 @@ def test_the_binary_files_are_described(full: Path) -> None:
     with safetensors.safe_open(full / "weights.safetensors", framework="np") as weights:
         assert set(weights.metadata()) <= entries
         assert set(weights.keys()) == set(reionemu.MCDropoutEmulator().state_dict())
+
+
+def described(file: str, heading: str = "### Binary files") -> dict[str, tuple[str, str]]:
+    """(type, shape) by array of a binary file."""
+    table = rows(heading)
+    first = next(i for i, row in enumerate(table) if row[0] == f"`{file}`")
+    found = {}
+    for i, (owner, names, kind, shape) in enumerate(table[first:]):
+        if i and owner:
+            break
+        found |= dict.fromkeys(re.findall(r"`([^`]+)`", names), (kind, shape))
+    return found
+
+
+def check_arrays(arrays: dict[str, np.ndarray], table: dict[str, tuple[str, str]]) -> dict:
+    """Compare arrays with their description; what the letters of the shapes stand for."""
+    sizes: dict[str, int] = {}
+    for name, array in arrays.items():
+        kind, shape = table[name]
+        assert array.dtype.name.startswith("int" if kind == "integer" else kind), name
+        expected = [part.strip() for part in shape.strip("()").split(",") if part.strip()]
+        assert len(expected) == array.ndim, name
+        for letter, size in zip(expected, array.shape, strict=True):
+            assert (
+                int(letter) == size
+                if letter.isdigit()
+                else sizes.setdefault(letter, size) == (size)
+            ), name
+    return sizes
+
+
+def test_the_arrays_of_companions_and_predictions_are_those_described() -> None:
+    covariance = Suite("shared", ln_covariance=np.eye(5))
+    arrays = replace(COMPANIONS, suite=covariance).arrays()
+    table = described("companions.safetensors")
+    assert set(arrays) == set(table) - {"reionemu"}
+    sizes = check_arrays(arrays, table)
+    assert sizes == {"n": 18, "p": 4, "b": 5, "q": 5, "u": 5, "b + h": 9}
+    table = described("predictions.npz")
+    assert set(PREDICTIONS) == set(table)
+    assert check_arrays(PREDICTIONS, table) == {"m": 30, "b": 5}
+
+
+def test_the_arrays_of_surrogates_are_those_described() -> None:
+    process = reionemu.load_artifact(GOLDEN).emulator().spectrum.model
+    table = described("GaussianProcess", "Of models that are no networks")
+    assert set(process.arrays()) == set(table)
+    assert check_arrays(process.arrays(), table)["n"] == 18
+    rng = np.random.default_rng(0)
+    layers = (rng.random((2, 5, 6)), rng.random((2, 7, 3)))
+    uncertainty = Uncertainty(np.ones(3), np.ones(3), np.ones(3), np.zeros(4))
+    ensemble = NetworkEnsemble(process.inputs, "tanh", layers, np.zeros(3), np.ones(3), uncertainty)
+    arrays = ensemble.arrays()
+    layers = {name: arrays.pop(name) for name in ("layer_0", "layer_1")}
+    table = described("NetworkEnsemble", "Of models that are no networks")
+    assert set(arrays) == set(table) - {"layer_<i>"}
+    check_arrays(arrays, table)
+    assert {array.ndim for array in layers.values()} == {table["layer_<i>"][1].count(",") + 1}
 
 
 def hdf5_items(h5: h5py.File) -> Iterator[tuple[str, object]]:
@@ -353,7 +428,14 @@ def suite_h5(condensed_h5: Path, tmp_path: Path) -> Path:
         one, other = sorted(h5["sims"])[:2]
         for name in h5[f"sims/{one}/params"]:
             h5[f"sims/{other}/params/{name}"][()] = h5[f"sims/{one}/params/{name}"][()]
-        h5["campaign"] = "{}"
+        h5["campaign"] = json.dumps(
+            {
+                "schema_version": 1,
+                "config": config_document(SimulationConfig(realizations=OwnSeeds())),
+                "rows": [[8.0, 0.5, 1.0, 0.6]] * len(h5["sims"]),
+                "design": {"ranges": {name: [0.0, 20.0] for name in PARAMETER_NAMES}},
+            }
+        )
     reionemu.add_cl_to_condensed_h5(path, config=reionemu.ClConfig(estimator="bandpower"))
     reionemu.build_and_write_training(path, config=reionemu.BuildXYConfig(realizations="mean"))
     return path
@@ -370,8 +452,8 @@ def test_every_dataset_and_attribute_is_described(condensed_h5: Path, suite_h5: 
 @pytest.mark.parametrize(
     ("file", "expected"),
     [
-        ("condensed_h5", {"N": 64, "z": 26, "b": 5, "n": 24, "p": 4}),
-        ("suite_h5", {"N": 64, "z": 26, "b": 5, "n": 23, "p": 4, "g": 1}),
+        ("condensed_h5", {"N": 64, "z": 26, "k": 26, "b": 5, "n": 24, "p": 4}),
+        ("suite_h5", {"N": 64, "z": 26, "k": 26, "b": 5, "n": 23, "p": 4, "g": 1}),
     ],
 )
 def test_types_and_shapes_are_those_described(

@@ -25,6 +25,7 @@ from reionemu.errors import MissingRecordError, RecordError, UnsafeRecordError
 GOLDEN = Path(__file__).parent / "golden"
 PEER, V1 = GOLDEN / "peer-0.4.0", GOLDEN / "v1"
 PROVENANCE = GOLDEN / "v1-provenance"
+COMPANIONS = GOLDEN / "v1-companions"
 NAMES = ("zmean_zre", "alpha_zre", "kb_zre", "b0_zre")
 TARGET = {"param_names": NAMES, "y_transform": "ln", "y_source": "dl_ksz", "eps": 1e-30}
 
@@ -210,6 +211,47 @@ def test_a_failed_run_of_version_1_tells_what_happened() -> None:
     assert history["train_loss"] == [1.5, math.inf]
     assert math.isnan(history["val_loss"][1])
     assert artifact.provenance["ended_at"] > artifact.provenance["started_at"]
+
+
+@pytest.mark.parametrize("name", ["gaussian_process", "mc_dropout"])
+def test_a_record_with_companions_predicts_what_it_did(name: str) -> None:
+    artifact = reionemu.load_artifact(COMPANIONS / name)
+    with np.load(COMPANIONS / f"{name}.npz") as numbers:
+        recorded = dict(numbers)
+    theta, emulator = recorded.pop("theta"), artifact.emulator()
+    prediction = emulator.predict(theta)
+    history = emulator.predict_history(theta, recorded["z"])
+    now = {**vars(prediction), **vars(history)}
+    if name == "gaussian_process":
+        now["gradient"] = emulator.gradient(theta)
+    for key, values in recorded.items():
+        np.testing.assert_allclose(now[key], values, rtol=1e-9, err_msg=key)
+    assert (emulator.suite.realizations, emulator.suite.map_area) == ("shared", 0.005)
+    assert not emulator.is_sparse(theta).any()
+
+
+@pytest.mark.parametrize("name", ["gaussian_process", "mc_dropout"])
+def test_a_record_with_companions_is_whole_and_knows_its_simulations(name: str) -> None:
+    artifact = reionemu.load_artifact(COMPANIONS / name)
+    verification = artifact.verify()
+    assert verification.ok
+    assert [finding.where for finding in verification.findings] == ["dataset"]  # gone since
+    with h5py.File(COMPANIONS / "dataset.h5") as h5:
+        X, Y = h5["training/X"][()], h5["training/Y"][()]
+    found = artifact.predictions()
+    steps = {step["step"]: step for step in artifact.provenance["lineage"]}
+    for part, part_name in enumerate(("train", "val", "test")):
+        if part in found["part"]:  # a network says nothing new of rows that it was trained on
+            rows = sorted(steps["split"]["indices"][part_name])
+            np.testing.assert_array_equal(found["row"][found["part"] == part], rows)
+    assert (0 in found["part"]) == (name == "gaussian_process")
+    np.testing.assert_array_equal(found["truth"], Y[found["row"]])
+    np.testing.assert_array_equal(
+        artifact.companions().points, X[steps["split"]["indices"]["train"]]
+    )
+    summary = reionemu.dataset_summary(COMPANIONS / "dataset.h5")
+    for key in ("content_sha256", "history_sha256", "design_ranges", "realizations", "z"):
+        assert summary[key] == artifact.info["dataset"][key], key
 
 
 def test_a_record_from_the_future_is_read_with_warnings_that_name_what_is_new() -> None:

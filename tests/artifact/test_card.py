@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import shutil
+from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -14,9 +15,13 @@ from hypothesis import strategies as st
 
 import reionemu
 from reionemu.artifact import model_card
-from reionemu.artifact.sharing.card import _interval, card
+from reionemu.artifact.formats.jsonio import encode
+from reionemu.artifact.formats.sidecars import save_companions
+from reionemu.artifact.sharing.accuracy import _interval
+from reionemu.artifact.sharing.card import card
 from reionemu.artifact.sharing.contents import Documents
 from reionemu.errors import RecordError
+from reionemu.models.suite import Suite
 
 yaml = pytest.importorskip("yaml")
 markdown_it = pytest.importorskip("markdown_it")
@@ -92,7 +97,7 @@ def test_every_record_has_a_card_with_all_sections(path):
     assert page.headings["h2"] == SECTIONS
     assert page.front["library_name"] == "reionemu"
     assert "license" not in page.front
-    assert "mape" not in page.front.get("metrics", [])
+    assert ("mape" in page.front.get("metrics", [])) == (path.parent.name == "v1-companions")
     assert not page.tags & {"a", "img", "script"}
 
 
@@ -191,6 +196,99 @@ def test_the_interval_of_a_fraction_is_wilsons(n, found, low, high):
 def test_fractions_that_are_none_do_no_harm(carded, coverage):
     text = carded(metrics={"errors": errors(50, coverage, coverage)})
     assert f"is too {'narrow' if coverage < 0 else 'wide'}" in text
+
+
+FULL = {
+    "mean_relative_error": 0.0123,
+    "p95_relative_error": 0.0345,
+    "worst_relative_error": 0.0678,
+    "reduced_chi2": 1.07,
+    "coverage": [0.681, 0.952, 0.997],
+    "coverage_3sigma": [0.99] * 5,
+    "history": {
+        "tau": {
+            "mean_relative_error": 0.0004,
+            "p95_relative_error": 0.0009,
+            "worst_relative_error": 0.002,
+            "chi2": 1.1,
+            "coverage": [0.7, 0.96, 1.0],
+        },
+        "x_hi": {"mean_error": 0.0005, "p99_error": 0.0021, "worst_error": 0.0087},
+    },
+    "suspect": {
+        "parameter": "kb_zre",
+        "too_narrow": True,
+        "low": 0.3,
+        "high": 0.61,
+        "coverage": [0.4, 0.6, 0.8],
+    },
+}
+
+
+def test_all_that_was_assessed_is_on_the_card(carded):
+    text = carded(metrics={"errors": errors() | FULL}, results_summary={"held_out": "test"})
+    for line in (
+        "- spectrum, all bins: mean 1.23%, 95% below 3.45%, worst simulation 6.78%; "
+        "reduced chi^2 1.07, 68.1%, 95.2%, 99.7% within 1, 2 and 3 sigma",
+        "- optical depth: mean 0.04%, 95% below 0.09%, worst 0.20%; reduced chi^2 1.10, 70.0%",
+        "- x_HI: mean 0.0005, 99% below 0.0021, worst 0.0087\n",
+        "Where `kb_zre` is 0.3 to 0.61 it is too narrow, more than chance explains.",
+        "| in 3 sigma |",
+    ):
+        assert line in text, line
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        {"mean_relative_error": "1%"},
+        {"reduced_chi2": None},
+        {"coverage": [0.5]},
+        {"coverage_3sigma": [0.99] * 4},
+        {"history": []},
+        {"history": {"tau": 3, "x_hi": {"mean_error": {}}}},
+        {"suspect": {**FULL["suspect"], "parameter": "<img>\x1b[31m"}},
+        {"suspect": {**FULL["suspect"], "low": float("nan")}},
+        {"suspect": 7},
+    ],
+)
+def test_what_is_not_as_it_should_be_is_left_out_and_the_rest_is_there(carded, damage):
+    text = carded(metrics={"errors": errors() | FULL | damage})
+    assert "| ell | mean |" in text
+    assert "<img>" not in text
+    assert "nan" not in text
+
+
+@pytest.mark.parametrize(
+    ("suite", "said"),
+    [
+        (Suite("own"), "the mean over realizations. How much a single map scatters"),
+        (Suite("shared"), "All simulations share one realization, and what is predicted is the"),
+        (Suite("shared", 16), "share 16 realizations, of which each row is the mean"),
+        (None, "what is predicted is the"),
+    ],
+)
+def test_the_card_says_what_the_mean_is_the_mean_of(suite, said, tmp_path):
+    golden = GOLDEN / "v1-companions" / "gaussian_process"
+    path = Path(shutil.copytree(golden, tmp_path / "run"))
+    companions = reionemu.load_artifact(path).companions()
+    changed = replace(companions, suite=suite)
+    save_companions(path, changed, filename="companions.safetensors")
+    text = model_card(reionemu.load_artifact(path))
+    assert (said in text) == (suite is not None)
+    scatter = "the scatter between realizations of one universe: it predicts one" in text
+    assert scatter == (suite is None or suite.realizations == "shared")
+
+
+def test_errors_on_what_calibrated_the_error_bars_are_said_to_be_so(tmp_path):
+    golden = GOLDEN / "v1-companions" / "gaussian_process"
+    path = Path(shutil.copytree(golden, tmp_path / "run"))
+    results = reionemu.read_json(path / "results.json")
+    results["summary"]["held_out"] = "val"
+    (path / "results.json").write_bytes(encode(results))
+    text = model_card(reionemu.load_artifact(path))
+    assert "**These simulations also calibrated the error bars**" in text
+    assert "chose the weights" not in text
 
 
 def test_a_run_that_has_not_completed_has_no_card(tmp_path):

@@ -17,7 +17,10 @@ from reionemu.artifact.formats.arrays import safetensors_arrays
 from reionemu.artifact.formats.migrations import FIRST_VERSION, MIGRATIONS, known_version, migrate
 from reionemu.errors import RecordError, ReionemuWarning
 
-KEY = {kind: "version" if kind == "weights" else "schema_version" for kind in MIGRATIONS}
+KEY = {
+    kind: "version" if kind in ("weights", "companions") else "schema_version"
+    for kind in MIGRATIONS
+}
 
 
 def weights_metadata(path: Path) -> Any:

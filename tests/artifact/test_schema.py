@@ -146,6 +146,8 @@ def document(kind: str) -> Any:
         return {"condense": {"raw_inventory": SHA}, "spectra": {"nbins": 5}, "training_set": {}}
     if kind == "history":
         return {"epoch": 1, "train_loss": {"$float": "inf"}, "val_loss": 0.5}
+    if kind == "companions":
+        return {"version": 1, "companions": {"calibration": {"n": 24}, "suite": {"map_area": None}}}
     found = json.loads(dict(record_files(OURS))[kind])
     if kind == "provenance":
         found["code"] = {"directory": "/a", "commit": "f" * 40, "dirty": False}
@@ -182,6 +184,9 @@ def judged(kind: str, raw: Any) -> list[str]:
         ("info", ("dataset", "eps"), True, "dataset.eps"),
         ("info", ("dataset", "ell", 2), "3", "dataset.ell[2]"),
         ("info", ("dataset", "parameter_ranges", "kb_zre"), [1], "dataset.parameter_ranges.kb_zre"),
+        ("info", ("dataset", "has_tau"), 1, "dataset.has_tau"),
+        ("info", ("dataset", "n_realizations"), -1, "dataset.n_realizations"),
+        ("info", ("dataset", "history_sha256"), SHA[1:], "dataset.history_sha256"),
         ("info", ("created_at",), "yesterday", "created_at"),
         ("info", ("created_at",), "2026-11-23T13:16:50+00:00\n", "created_at"),
         ("info", ("artifacts", "weights"), None, "artifacts.weights"),
@@ -207,6 +212,8 @@ def judged(kind: str, raw: Any) -> list[str]:
         ("history", ("epoch",), 0, "epoch"),
         ("history", ("val_loss",), "0.5", "val_loss"),
         ("weights", ("model",), None, "model"),
+        ("companions", ("companions",), [], "companions"),
+        ("companions", ("companions", "suite"), None, "companions.suite"),
         ("stages", ("spectra",), {"$float": "nan"}, "spectra"),
     ],
 )

@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 
 import reionemu
+from reionemu.artifact.formats.sidecars import decode_npz
 
 FILES = {
     "info.json",
@@ -23,6 +24,8 @@ FILES = {
     "normalizers.npz",
     "model.pt",
     "weights.safetensors",
+    "companions.safetensors",
+    "predictions.npz",
     "provenance.json",
 }
 
@@ -89,6 +92,8 @@ def _tag_of(path: Path, *, deep: bool = True) -> int:
         artifact.configs["tuning"]["tag"],
         artifact.results["metrics"]["tag"],
         *artifact.normalizers["X"].mean.tolist(),
+        *artifact.companions().points.ravel().tolist(),
+        *decode_npz(artifact._files["predictions"], "predictions.npz")["truth"].ravel().tolist(),
         *(value for array in weights.values() for value in np.unique(array).tolist()),
     }
     assert len(tags) == 1, f"{path} is a mixture of {tags}"

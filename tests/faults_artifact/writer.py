@@ -22,6 +22,9 @@ import torch
 
 import reionemu
 from reionemu.artifact import placing
+from reionemu.artifact.experiment import Contents
+from reionemu.artifact.write import save_record
+from reionemu.models.companions import Companions
 
 
 def save(root: str, name: str, tag: int) -> None:
@@ -29,9 +32,11 @@ def save(root: str, name: str, tag: int) -> None:
     with torch.no_grad():
         for parameter in model.parameters():
             parameter.fill_(float(tag))
-    reionemu.save_artifact(
-        name,
-        Path(root),
+    contents = Contents(
+        companions=Companions(points=np.full((3, 4), float(tag))),
+        predictions={"truth": np.full((3, 5), tag)},
+    )
+    contents.update(
         model_config=model.record(),
         tuning_config={"tag": tag},
         metrics={"tag": tag},
@@ -39,6 +44,7 @@ def save(root: str, name: str, tag: int) -> None:
         normalizers={"X": reionemu.Normalizer(np.full(4, float(tag)), np.ones(4))},
         checkpoint=model.state_dict(),
     )
+    save_record(name, Path(root), contents)
 
 
 def loop(job: dict) -> None:

@@ -259,6 +259,6 @@ def test_what_is_printed_of_an_older_record(capsys):
     errors = {"n": 5, "ell": [2000.0], "mean": [0.01], "median": [0.01], "p95": [0.02]}
     print_errors({**errors, "max": [0.03]}, "val")
     out, err = capsys.readouterr()
-    assert "5 val simulations, which also chose the weights" in out
+    assert "5 val simulations, which training also used" in out
     assert "all bins" not in out
     assert err == ""

@@ -9,9 +9,12 @@ from numbers import Integral
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from ..config import check_keys
 from ..data.normalization import Normalizer
 from ..errors import UnrecordableError
+from ..models.companions import Companions
 from .dataset import dataset_summary
 from .formats.jsonio import to_plain
 from .lineage import Split, dataset_source, split_record
@@ -33,7 +36,7 @@ _RESULTS = {
     "history": "history",
     "dataset_prep_stats": "dataset_prep_stats",
 }
-_OTHER = ("normalizers", "checkpoint", "description", "split")
+_OTHER = ("normalizers", "checkpoint", "description", "split", "companions", "predictions")
 _MAPPINGS = ("model_config", "optimizer_config", "tuning_config", "normalizers", *_RESULTS)
 
 
@@ -59,6 +62,10 @@ class Contents:
         Ranges of the parameters over the training rows, where the caller knows them.
     request : mapping, optional
         What the record is the answer to.
+    companions : Companions, optional
+        What goes with the model.
+    predictions : mapping of str to ndarray, optional
+        Predictions of simulations that were not trained on, and what they were.
     """
 
     configs: dict[str, Any] = field(default_factory=dict)
@@ -72,6 +79,8 @@ class Contents:
     description: str | None = None
     training_box: Mapping[str, Any] | None = None
     request: Mapping[str, Any] | None = None
+    companions: Companions | None = None
+    predictions: Mapping[str, np.ndarray] | None = None
 
     def describe(self, dataset_path: Path) -> None:
         """Read what is to be recorded of the HDF5 file."""
@@ -140,5 +149,5 @@ def _require_recordable(name: str, value: Any) -> None:
         for key, normalizer in value.items():
             if normalizer is not None and not hasattr(normalizer, "std"):
                 raise UnrecordableError(f"normalizers: {key!r} is not a Normalizer, nor None")
-    elif name not in ("checkpoint", "split"):
+    elif name not in ("checkpoint", "split", "companions", "predictions"):
         to_plain(value, name)

@@ -6,6 +6,7 @@ SCHEMA_VERSION = 1
 
 INFO, CONFIGS, RESULTS = "info.json", "configs.json", "results.json"
 PROVENANCE = "provenance.json"
+COMPANIONS, PREDICTIONS = "companions.safetensors", "predictions.npz"
 NORMALIZERS, CHECKPOINT, WEIGHTS = "normalizers.npz", "model.pt", "weights.safetensors"
 
 # Of a run that has not completed:

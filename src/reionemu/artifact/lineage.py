@@ -12,7 +12,7 @@ import numpy as np
 from ..data.splits import split_indices
 from ..errors import ConfigError
 from ..files import sha256_of
-from ..parameters import ParameterBox
+from .dataset import emulator_box
 
 MAX_HASHED_BYTES = 512 * 10**6
 Split = Mapping[str, Any]
@@ -122,14 +122,14 @@ def split_record(split: Split | None, n: int | None, seed: int | None) -> dict[s
 
 
 def training_box(h5_path: Path, split: Mapping[str, Any] | None) -> dict[str, list[float]] | None:
-    """Ranges of the parameters over the training rows of a file, where names and rows are known."""
+    """Where an emulator trained on rows of a file may be asked, if names and rows are known."""
     from ..data.arrays import load_training_set
 
     data = load_training_set(h5_path)
     rows = (split or {}).get("indices", {}).get("train")
     if not rows or not data.param_names:
         return None
-    return ParameterBox.around(data.param_names, data.X[rows]).to_mapping()
+    return emulator_box(data, np.asarray(rows)).to_mapping()
 
 
 def weights_sha256(weights: Mapping[str, np.ndarray]) -> str:

@@ -17,26 +17,44 @@ from ..errors import (
     RecordError,
     ReionemuWarning,
 )
+from ..models.calibration import Calibration
+from ..models.companions import Companions
 from ..models.dense import DenseNetwork
-from ..models.emulator import Emulator, Network, TorchNetwork
-from ..models.registry import build_model, complete_options, dense_layers, model_kind
+from ..models.domain import Domain
+from ..models.emulator import Emulator
+from ..models.registry import (
+    build_model,
+    complete_options,
+    dense_layers,
+    model_kind,
+    surrogate_kind,
+)
+from ..models.spectrum import Network, NetworkSpectrum, SurrogateSpectrum
+from ..models.suite import OWN
+from ..models.torch_network import TorchNetwork
 from ..parameters import ParameterBox
 from ..targets import Y_SOURCES, Y_TRANSFORMS, Target
 from .facts import Facts, section
+from .fitting import require_fitting
 from .folder import Folder, find_record
 from .formats.journal import as_history, read_journal
 from .formats.sidecars import (
     MAX_WEIGHTS_BYTES,
     decode_checkpoint,
+    decode_companions,
     decode_normalizers,
+    decode_predictions,
     decode_weights,
+    require_numbers,
 )
 from .layout import (
     CHECKPOINT,
+    COMPANIONS,
     CONFIGS,
     INFO,
     JOURNAL,
     NORMALIZERS,
+    PREDICTIONS,
     PROVENANCE,
     RESULTS,
     WEIGHTS,
@@ -125,6 +143,10 @@ class Artifact:
         import torch
 
         record, weights = self._model_record(options, state_dict)
+        if surrogate_kind(record["class_name"]) is not None:
+            raise RecordError(
+                f"{self.path}: a {record['class_name']} is no network of PyTorch; use emulator()"
+            )
         model = build_model(record)
         tensors = {name: torch.tensor(np.asarray(value)) for name, value in weights.items()}
         try:
@@ -188,33 +210,54 @@ class Artifact:
         target["eps"] = facts.get("eps", eps) if logarithmic else 0.0
         centres = facts.get("ell", ell)
         box = facts.get("bounds", bounds)
-        norms = facts.normalizers(normalizers)
+        norms: Mapping[str, Normalizer | None] = {}
         try:
             record, weights = self._model_record(options, state_dict)
         except MissingRecordError as error:
+            facts.normalizers(normalizers)
             if not facts.missing:
                 raise
             facts.missing.extend(error.fields)
+        else:
+            if surrogate_kind(record["class_name"]) is None:
+                norms = facts.normalizers(normalizers)
         facts.require_all()
         require_choice("emulator", "y_transform", target["y_transform"], Y_TRANSFORMS)
         require_choice("emulator", "y_source", target["y_source"], Y_SOURCES)
 
-        layers = dense_layers(record)
-        network: Network
-        if layers is not None:
-            network = DenseNetwork(layers, weights)
-        else:
-            network = TorchNetwork(self.model(state_dict=state_dict, **options))
+        companions = self.companions() if state_dict is None else Companions()
+        spectrum: SurrogateSpectrum | NetworkSpectrum
         try:
             names = tuple(str(name) for name in names)
+            goal = Target(target["y_source"], target["y_transform"], float(target["eps"]))
+            require_fitting(companions, names, len(centres))
+            kind = surrogate_kind(record["class_name"])
+            if kind is not None:
+                model = kind.from_record(record, weights)
+                if model.inputs.names != names:
+                    raise ValueError(f"the model is of parameters {', '.join(model.inputs.names)}")
+                spectrum = SurrogateSpectrum(
+                    model,
+                    goal,
+                    _needed(companions.calibration, self.path),
+                    noise_is_scatter=companions.suite is not None
+                    and companions.suite.realizations == OWN,
+                )
+            else:
+                network = self._network(record, weights, state_dict, options)
+                x, y = norms.get("X"), norms.get("Y")
+                spectrum = NetworkSpectrum(network, goal, x, y, companions.calibration)
+            bounded = None if box == UNBOUNDED else ParameterBox.from_mapping(box, names)
+            points = companions.points
             emulator = Emulator(
-                network,
+                spectrum,
                 ell=np.asarray(centres, dtype=np.float64),
                 parameter_names=names,
-                box=None if box == UNBOUNDED else ParameterBox.from_mapping(box, names),
-                target=Target(target["y_source"], target["y_transform"], float(target["eps"])),
-                x_normalizer=norms.get("X"),
-                y_normalizer=norms.get("Y"),
+                box=bounded,
+                history=companions.history,
+                suite=companions.suite,
+                domain=Domain(bounded, points) if bounded and points is not None else None,
+                correlation=companions.correlation,
             )
         except (TypeError, ValueError, OverflowError, LookupError, AttributeError) as error:
             message = str(error)[:500]  # which may name half a million parameters
@@ -223,6 +266,45 @@ class Artifact:
             ) from None
         self._try_out(emulator)
         return emulator
+
+    def companions(self) -> Companions:
+        """What goes with the model: error bars, history, and what it was trained on.
+
+        Empty for a model that was saved alone.
+        """
+        self._require_unchanged()
+        if (content := self._files.get("companions")) is None:
+            return Companions()
+        return decode_companions(content, str(self.path / COMPANIONS))
+
+    def predictions(self) -> dict[str, np.ndarray]:
+        """Predictions of simulations by models that were not trained on them.
+
+        Returns
+        -------
+        dict of ndarray
+            "row" (n,), of the training arrays; "part" (n,), 0 for training rows, predicted by
+            models that did not see them, 1 for "val", 2 for "test"; "mean", "std", "truth" (n, b),
+            in the space of targets. Empty if none were recorded.
+        """
+        content = self._files.get("predictions")
+        if section(self.info, "artifacts").get("predictions", PREDICTIONS) in self._changed:
+            raise RecordError(f"{self.path / PREDICTIONS} changed after the record was saved")
+        if content is None:
+            return {}
+        return decode_predictions(content, str(self.path / PREDICTIONS))
+
+    def _network(
+        self,
+        record: Mapping[str, Any],
+        weights: Mapping[str, np.ndarray],
+        state_dict: Mapping[str, Any] | None,
+        options: Mapping[str, Any],
+    ) -> Network:
+        layers = dense_layers(record)
+        if layers is not None:
+            return DenseNetwork(layers, weights)
+        return TorchNetwork(self.model(state_dict=state_dict, **options))
 
     def _try_out(self, emulator: Emulator) -> None:
         """Refuse at once a record whose parts do not fit together."""
@@ -234,24 +316,33 @@ class Artifact:
         )
         try:
             with np.errstate(all="ignore"):
-                mean = emulator.predict(middle, n_draws=2, out_of_range="nan").mean
+                found = emulator.spectrum.moments(middle[None], 2, 0)
         except (ValueError, RuntimeError) as error:
             raise RecordError(
                 f"{self.path}: the weights do not fit {n_parameters} parameters "
                 f"({', '.join(emulator.parameter_names)}) and the recorded normalizers: {error}"
             ) from None
-        if mean.shape != (n_bins,):
+        if found.mean.shape != (1, n_bins):
             raise RecordError(
-                f"{self.path}: the model gives {mean.shape[-1]} values and the record has {n_bins} "
-                "ell bins"
+                f"{self.path}: the model gives {found.mean.shape[-1]} values and the record has "
+                f"{n_bins} ell bins"
             )
+        if isinstance(emulator.spectrum, NetworkSpectrum) or emulator.box is None:
+            return  # a network may have diverged; where it was not trained, anything may happen
+        if not all(np.isfinite(v).all() for v in (found.mean, found.std) if v is not None):
+            raise RecordError(f"{self.path}: the model predicts no number in the middle of its box")
 
     def _require_unchanged(self) -> None:
         """Refuse to compute with files that are not those that were saved."""
         files = section(self.info, "artifacts")
         used = "weights" if "weights" in self._files else "model_checkpoint"
-        defaults = {"weights": WEIGHTS, "model_checkpoint": CHECKPOINT, "normalizers": NORMALIZERS}
-        relevant = {files.get(part, defaults[part]) for part in (used, "normalizers")}
+        defaults = {
+            "weights": WEIGHTS,
+            "model_checkpoint": CHECKPOINT,
+            "normalizers": NORMALIZERS,
+            "companions": COMPANIONS,
+        }
+        relevant = {files.get(part, defaults[part]) for part in (used, "normalizers", "companions")}
         if damaged := [name for name in self._changed if name in relevant]:
             raise RecordError(
                 f"{self.path}: {', '.join(damaged)} changed after the record was saved; nothing is "
@@ -281,6 +372,9 @@ class Artifact:
         self._warn_of_contradictions(recorded, stored, options)
         record = {**recorded, **stored, **options}
         shapes = {name: array.shape for name, array in weights.items()}
+        if surrogate_kind(record.get("class_name")) is not None:
+            require_numbers(weights, str(self.path / WEIGHTS))
+            return record, weights
         if record.get("class_name"):
             known = model_kind(str(record["class_name"])).option_names
             if known is not None:
@@ -358,7 +452,12 @@ def _read_artifact(folder: Folder) -> Artifact:
     files = section(info, "artifacts")
     contents = {
         key: content
-        for key, default in (("weights", WEIGHTS), ("model_checkpoint", CHECKPOINT))
+        for key, default in (
+            ("weights", WEIGHTS),
+            ("model_checkpoint", CHECKPOINT),
+            ("companions", COMPANIONS),
+            ("predictions", PREDICTIONS),
+        )
         if (content := folder.read(_plain_name(files.get(key, default)), MAX_WEIGHTS_BYTES))
         is not None
     }
@@ -391,6 +490,15 @@ def _changed(contents: Mapping[str, bytes], listed: Mapping[str, Any]) -> tuple[
         for name, content in contents.items()
         if name in listed and listed[name] != file_entry(content)
     )
+
+
+def _needed(calibration: Calibration | None, path: Path) -> Calibration:
+    if calibration is None:
+        raise RecordError(
+            f"{path} lacks {COMPANIONS}, or the calibration in it: the model has no error bars. "
+            "Copy the whole folder, or `reionemu artifact export` it"
+        )
+    return calibration
 
 
 def _plain_name(name: Any) -> str:

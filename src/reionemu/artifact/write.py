@@ -15,12 +15,23 @@ from .checking.selftest import make_self_test
 from .dataset import dataset_summary
 from .experiment import Contents
 from .formats.jsonio import encode
-from .formats.sidecars import decode_weights, save_model_checkpoint, save_normalizers, save_weights
+from .formats.sidecars import (
+    decode_weights,
+    is_surrogate,
+    save_companions,
+    save_model_checkpoint,
+    save_normalizers,
+    save_npz,
+    save_surrogate,
+    save_weights,
+)
 from .layout import (
     CHECKPOINT,
+    COMPANIONS,
     CONFIGS,
     INFO,
     NORMALIZERS,
+    PREDICTIONS,
     PROVENANCE,
     RESULTS,
     SCHEMA_VERSION,
@@ -253,13 +264,20 @@ def fill(folder: Path, name: str, contents: Contents, run: Mapping[str, Any]) ->
             folder, contents.normalizers, filename=NORMALIZERS
         )
     weights: dict[str, np.ndarray] | None = None
-    if contents.checkpoint is not None:
+    if is_surrogate(contents.checkpoint):
+        written["weights"] = save_surrogate(folder, contents.checkpoint, filename=WEIGHTS)
+        weights = contents.checkpoint.arrays()
+    elif contents.checkpoint is not None:
         written["model_checkpoint"] = save_model_checkpoint(
             folder, contents.checkpoint, filename=CHECKPOINT
         )
         path = save_weights(folder, contents.checkpoint, filename=WEIGHTS)
         written["weights"] = path
         weights = decode_weights(path.read_bytes(), str(path))[0] if path else None
+    if contents.companions is not None:
+        written["companions"] = save_companions(folder, contents.companions, filename=COMPANIONS)
+    if contents.predictions is not None:
+        written["predictions"] = save_npz(folder / PREDICTIONS, contents.predictions)
     files = {key: path.name for key, path in written.items() if path is not None}
     info = info_document(
         run_id=name,

@@ -63,7 +63,7 @@ def print_errors(errors: dict[str, Any], held_out: str) -> None:
         [f"{ell:.0f}", *(_percent(errors[key][i], key.startswith("coverage")) for key in columns)]
         for i, ell in enumerate(errors["ell"])
     ]
-    flattering = "" if held_out == "test" else ", which also chose the weights"
+    flattering = "" if held_out == "test" else ", which training also used, to stop or to calibrate"
     print_table(
         ["ell", *columns.values()],
         rows,

@@ -201,12 +201,14 @@ class NetworkSpectrum:
 
     def _spectra(self, theta: np.ndarray, n_draws: int, seed: int) -> np.ndarray:
         y = self.target_draws(theta, n_draws, seed)
+        samples = self.target.invert(y)
         if self.calibration is None:
-            return self.target.invert(y)
-        centre = y.mean(axis=0)
+            return samples
+        # Error bars are widened around the mean, which stays what it is.
+        mean = samples.mean(axis=0)
+        floor = self.calibration.floor * self.target.derivative(y.mean(axis=0))
         offsets = standard_draws(self.calibration, n_draws, seed)[:, None, :]
-        y = centre + self.calibration.scale * (y - centre) + self.calibration.floor * offsets
-        return self.target.invert(y)
+        return mean + self.calibration.scale * (samples - mean) + floor * offsets
 
     def _parts(self, theta: np.ndarray, n_draws: int) -> Iterator[np.ndarray]:
         step = max(1, _MAX_VALUES // (n_draws * 16))

@@ -148,7 +148,7 @@ def _seeded(options: TrainingOptions, run: Run) -> TrainingOptions:
         seed = torch.seed() % 2**31
         _summarize(run, seed=seed)
     seeded = replace(options, fit=replace(options.fit, seed=seed))
-    run.record(fit_config=seeded.fit)
+    run.record(**_how_to_train(seeded))
     return seeded
 
 
@@ -156,9 +156,7 @@ def _searched(options: TrainingOptions, run: Run) -> TrainingOptions:
     """Options with what the best trial of the search chose, recorded as those of the run."""
     options = with_best(options, _summary(run)["tuning"]["best"])
     run.record(
-        fit_config=options.fit,
-        dataloader_config=options.dataloader,
-        optimizer_config=vars(options.optimizer),
+        **_how_to_train(options),
     )
     return options
 
@@ -180,12 +178,24 @@ def _configs(contents: Contents, options: TrainingOptions) -> dict[str, Any]:
         "condense_config": stages.get("condense"),
         "cl_config": stages.get("spectra"),
         "build_config": stages.get("training_set"),
-        "dataloader_config": options.dataloader,
-        "fit_config": options.fit,
         "kfold_config": options.kfold,
         "model_config": options.model.record(dataset["n_parameters"], dataset["n_targets"]),
-        "optimizer_config": vars(options.optimizer),
         "tuning_config": vars(options.tuning) if options.tuning else None,
+        **_how_to_train(options),
+    }
+
+
+def _how_to_train(options: TrainingOptions) -> dict[str, Any]:
+    """What of the options matters to the model: batches, epochs and optimizers to networks alone."""
+    if isinstance(options.model, ModelOptions):
+        return {
+            "dataloader_config": options.dataloader,
+            "fit_config": options.fit,
+            "optimizer_config": vars(options.optimizer),
+        }
+    return {
+        "dataloader_config": {"seed": options.dataloader.seed},
+        "fit_config": {"seed": options.fit.seed, "device": options.fit.device},
     }
 
 

@@ -13,13 +13,21 @@ from ..formats.arrays import safetensors_arrays
 from ..formats.checkpoint import read_checkpoint
 from ..formats.journal import read_journal
 from ..formats.jsonio import decode
-from ..formats.sidecars import decode_checkpoint, decode_normalizers, weights_document
+from ..formats.sidecars import (
+    decode_checkpoint,
+    decode_companions,
+    decode_normalizers,
+    decode_predictions,
+    weights_document,
+)
 from ..layout import (
     CHECKPOINT,
+    COMPANIONS,
     CONFIGS,
     INFO,
     JOURNAL,
     NORMALIZERS,
+    PREDICTIONS,
     PROVENANCE,
     RESULTS,
     WEIGHTS,
@@ -141,6 +149,14 @@ def _binaries(
     if name in files:
         with as_finding(findings, name):
             decode_normalizers(files[name], name)
+    name = names.get("companions", COMPANIONS)
+    if name in files:
+        with as_finding(findings, name):
+            decode_companions(files[name], name)
+    name = names.get("predictions", PREDICTIONS)
+    if name in files:
+        with as_finding(findings, name):
+            decode_predictions(files[name], name)
     name = names.get("weights", WEIGHTS)
     if name in files:
         with as_finding(findings, name):

@@ -48,9 +48,10 @@ def replay(emulator: Emulator, test: Mapping[str, Any]) -> float:
 
 def tolerance(emulator: Emulator) -> float:
     """How far predictions made on another machine may be from those recorded."""
-    from ...models.emulator import TorchNetwork
+    from ...models.torch_network import TorchNetwork
 
-    return TORCH_RTOL if isinstance(emulator.network, TorchNetwork) else RTOL
+    network = getattr(emulator.spectrum, "network", None)
+    return TORCH_RTOL if isinstance(network, TorchNetwork) else RTOL
 
 
 def _predictions(

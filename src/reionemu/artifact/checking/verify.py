@@ -3,23 +3,28 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from ...errors import MissingFileError, RecordError, ReionemuError, ReionemuWarning
+from ...models.registry import surrogate_kind
 from ...parameters import ParameterBox
+from ..dataset import emulator_box
 from ..facts import section
 from ..folder import Folder, find_record
 from ..formats.sidecars import MAX_WEIGHTS_BYTES
-from ..layout import CHECKPOINT, INFO, NORMALIZERS, WEIGHTS
+from ..layout import CHECKPOINT, COMPANIONS, INFO, NORMALIZERS, WEIGHTS
 from ..read import Artifact, load_artifact
 from ..runs import COMPLETED
 from .findings import ERROR, NOTE, WARNING, Finding, said_once
 from .inspection import DOCUMENTS, inspect, steps_of
 from .selftest import replay, tolerance, undisturbed
+
+if TYPE_CHECKING:
+    from ...data.arrays import TrainingSet
 
 
 @dataclass(frozen=True)
@@ -110,7 +115,7 @@ def _read_all(folder: Folder) -> tuple[dict[str, bytes], list[Finding]]:
         try:
             content = folder.read(name, MAX_WEIGHTS_BYTES, growing=True)
         except (ReionemuError, OSError) as error:
-            known = name in (*DOCUMENTS, NORMALIZERS, CHECKPOINT, WEIGHTS)
+            known = name in (*DOCUMENTS, NORMALIZERS, CHECKPOINT, WEIGHTS, COMPANIONS)
             findings.append(Finding(ERROR if known else WARNING, name, str(error)))
         else:
             if content is not None:
@@ -142,12 +147,19 @@ def _self_test(artifact: Artifact) -> list[Finding]:
         with undisturbed():
             difference, allowed = replay(emulator, test), tolerance(emulator)
     except Exception as error:  # a model of the user's may raise anything
-        return [Finding(WARNING, "self-test", f"its predictions cannot be made here: {error}")]
+        level = ERROR if _is_refused(artifact, error) else WARNING
+        return [Finding(level, "self-test", f"its predictions cannot be made here: {error}")]
     findings = [Finding(WARNING, "model", str(warning.message)) for warning in caught]
     if not difference <= allowed:
         message = f"predictions differ by {difference:.2g} from those recorded ({allowed:g} may be)"
         findings.append(Finding(ERROR, "self-test", message))
     return findings
+
+
+def _is_refused(artifact: Artifact, error: Exception) -> bool:
+    """Whether it is the record's fault; classes that are not known here may be known elsewhere."""
+    name = section(artifact.configs, "model").get("class_name")
+    return surrogate_kind(name) is not None and isinstance(error, RecordError)
 
 
 def _dataset(artifact: Artifact) -> list[Finding]:
@@ -175,17 +187,18 @@ def _dataset(artifact: Artifact) -> list[Finding]:
     if data.content_sha256() != expected:
         message = f"{path} holds other training arrays than those this was trained on"
         return [Finding(WARNING, "dataset", message)]
-    return _training_box(artifact, data.param_names, data.X)
+    return _training_box(artifact, data)
 
 
-def _training_box(artifact: Artifact, names: Sequence[str], X: np.ndarray) -> list[Finding]:
+def _training_box(artifact: Artifact, data: TrainingSet) -> list[Finding]:
     box = artifact.info.get("training_box")
     steps = steps_of({"provenance": artifact.provenance}, "split")
     rows = section(steps[0], "indices").get("train") if steps else None
-    if not box or not rows or not names:
+    if not box or not rows or not data.param_names:
         return []
     try:
-        if ParameterBox.around(tuple(names), X[rows]).to_mapping() == box:
+        own = ParameterBox.around(data.param_names, data.X[rows])
+        if box in (own.to_mapping(), emulator_box(data, np.asarray(rows)).to_mapping()):
             return []
     except (IndexError, TypeError, ValueError) as error:
         return [Finding(ERROR, "split", f"its rows are not rows of the dataset: {error}")]

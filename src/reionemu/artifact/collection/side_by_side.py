@@ -121,11 +121,13 @@ def _with_lists(entry: Entry) -> dict[str, Any]:
 def _is_detail(row: Row) -> bool:
     """Whether a row is too much for a first look."""
     lists = row.section == "metrics" and any(isinstance(value, list) for value in row.values)
+    nothing = row.section == "metrics" and all(value is None for value in row.values)
     parts = row.path.split(".")
     said_elsewhere = parts[0] in ("command", "seeds")  # by the configurations
     return (
         row.section == _OTHER
         or lists
+        or nothing
         or said_elsewhere
         or "fingerprint" in parts
         or is_element(row.path)

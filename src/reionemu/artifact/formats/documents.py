@@ -68,6 +68,13 @@ class Dataset(_Object):
     eps: float | None = _optional("added before the logarithm [uK^2]")
     content_sha256: Sha256 = _optional("of the arrays themselves, see formats.md")
     parameter_ranges: dict[str, Range] | None = _optional("[lowest, highest] over all rows")
+    realizations: str | None = _optional("own or shared, null if that is not known")
+    n_realizations: Count | None = _optional("maps that each row is the mean of")
+    map_area: float | None = _optional("of every map [sr]")
+    design_ranges: dict[str, Range] | None = _optional("[low, high] of the design")
+    has_tau: bool = _optional("whether the arrays have optical depths")
+    z: list[float] | None = _optional("redshifts of the neutral fractions")
+    history_sha256: Sha256 | None = _optional("of tau, z and x_hi, see formats.md")
 
 
 class Files(_Object):
@@ -79,6 +86,8 @@ class Files(_Object):
     normalizers: Text = _optional("means and deviations")
     model_checkpoint: Text = _optional("the checkpoint as it was given")
     weights: Text = _optional("the weights as safetensors")
+    companions: Text = _optional("error bars, history and more, of the emulator")
+    predictions: Text = _optional("predictions of simulations that were not trained on")
     provenance: Text = _optional("what made the record, and checksums")
 
 
@@ -309,6 +318,13 @@ class WeightsMetadata(_Object):
     model: Options = Field(description="class_name and the options of the class")
 
 
+class CompanionsMetadata(_Object):
+    """Metadata "reionemu" of companions.safetensors."""
+
+    version: First
+    companions: dict[str, Options] = Field(description="by part: calibration, suite, history")
+
+
 class Stages(_Object):
     """Attribute "reionemu_stages" of an HDF5 file: what made it."""
 
@@ -324,6 +340,7 @@ MODELS: dict[str, type[_Object]] = {
     "provenance": Provenance,
     "history": HistoryLine,
     "weights": WeightsMetadata,
+    "companions": CompanionsMetadata,
     "stages": Stages,
 }
 """Models by the kind of document. "history" is one line of history.jsonl."""

@@ -21,7 +21,14 @@ def _weights_0_to_1(document: Mapping[str, Any]) -> dict[str, Any]:
     return {**document, "version": 1}
 
 
-FIRST_VERSION = {"info": 1, "configs": 1, "results": 1, "provenance": 1, "weights": 0}
+FIRST_VERSION = {
+    "info": 1,
+    "configs": 1,
+    "results": 1,
+    "provenance": 1,
+    "weights": 0,
+    "companions": 1,
+}
 """The version of the first documents of each kind; later ones state theirs."""
 
 MIGRATIONS: dict[str, tuple[Step, ...]] = {
@@ -30,10 +37,13 @@ MIGRATIONS: dict[str, tuple[Step, ...]] = {
     "results": (),
     "provenance": (),
     "weights": (_weights_0_to_1,),
+    "companions": (),
 }
 """Steps by kind: the first leads from `FIRST_VERSION[kind]` to the next version, and so on."""
 
-VERSION_KEY = {kind: "version" if kind == "weights" else "schema_version" for kind in MIGRATIONS}
+IN_METADATA = ("weights", "companions")
+
+VERSION_KEY = {kind: "version" if kind in IN_METADATA else "schema_version" for kind in MIGRATIONS}
 
 
 def known_version(kind: str) -> int:
@@ -61,7 +71,7 @@ def migrate(kind: str, document: Mapping[str, Any], where: str) -> dict[str, Any
 
     Parameters
     ----------
-    kind : {"info", "configs", "results", "provenance", "weights"}
+    kind : {"info", "configs", "results", "provenance", "weights", "companions"}
     document : mapping
         As read; not changed.
     where : str

@@ -47,7 +47,8 @@ def check(kind: str, document: Any) -> list[Problem]:
 
     Parameters
     ----------
-    kind : {"info", "configs", "results", "provenance", "history", "weights", "stages"}
+    kind : {"info", "configs", "results", "provenance", "history", "weights", "companions",
+        "stages"}
     document : object
         As `jsonio.decode` returned it. One of an earlier version is brought up to date first; of
         one from a newer release than this, only what is not known is named.

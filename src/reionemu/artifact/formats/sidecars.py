@@ -14,6 +14,8 @@ from ...data.normalization import Normalizer
 from ...errors import RecordError, UnrecordableError
 from ...files import write_bytes
 from ...models.architecture import RECORD_KEY
+from ...models.companions import Companions
+from ...models.registry import surrogate_kind
 from .arrays import ZIP_ERRORS, npz_arrays, safetensors_arrays
 from .checkpoint import read_checkpoint
 from .jsonio import decode, to_plain
@@ -24,6 +26,8 @@ MAX_ARRAY_BYTES = 2**26
 MAX_WEIGHTS_BYTES = 2**30
 _STATE_DICT_KEYS = ("state_dict", "model_state_dict", "model")
 _METADATA = "reionemu"
+_PREDICTIONS = {"row": 1, "part": 1, "mean": 2, "std": 2, "truth": 2}
+"""Arrays, and their dimensions."""
 _MAX_NESTING = 16
 _MAX_RECORD_VALUES = 10_000
 
@@ -48,9 +52,18 @@ def save_normalizers(
             arrays[f"{name}_std"] = np.asarray(normalizer.std)
     if not arrays:
         return None
+    return save_npz(Path(artifact_dir) / filename, arrays)
+
+
+def save_npz(path: Path, arrays: Mapping[str, np.ndarray]) -> Path:
+    """Write arrays of numbers by name; UnrecordableError if they are more than is read again."""
+    size = sum(np.asarray(array).nbytes for array in arrays.values())
+    if size > MAX_ARRAY_BYTES - 2**10 * len(arrays):  # a header each
+        raise UnrecordableError(
+            f"{path.name} would have {size} bytes, more than are read again ({MAX_ARRAY_BYTES})"
+        )
     buffer = io.BytesIO()
-    np.savez(buffer, allow_pickle=False, **arrays)
-    path = Path(artifact_dir) / filename
+    np.savez(buffer, allow_pickle=False, **dict(arrays))
     write_bytes(path, buffer.getvalue())
     return path
 
@@ -66,6 +79,14 @@ def load_normalizers(path: Path) -> dict[str, Normalizer]:
         If it is not a file of normalizers. Nothing in it is ever executed.
     """
     return decode_normalizers(read_file(Path(path), MAX_ARRAY_BYTES), str(path))
+
+
+def decode_npz(content: bytes, where: str) -> dict[str, np.ndarray]:
+    """Arrays of numbers by name from the bytes of a .npz file."""
+    try:
+        return npz_arrays(content, MAX_ARRAY_BYTES)
+    except ZIP_ERRORS as error:
+        raise RecordError(f"{where} is not a file of arrays: {error}") from None
 
 
 def decode_normalizers(content: bytes, where: str) -> dict[str, Normalizer]:
@@ -115,6 +136,89 @@ def save_weights(artifact_dir: Path, checkpoint: Any, *, filename: str) -> Path 
     return _write(Path(artifact_dir) / filename, content)
 
 
+def save_arrays(
+    artifact_dir: Path, arrays: Mapping[str, np.ndarray], document: Mapping[str, Any], filename: str
+) -> Path:
+    """Write arrays, and a JSON document about them, as safetensors."""
+    from safetensors.numpy import save
+
+    tensors = {name: np.ascontiguousarray(value) for name, value in arrays.items()}
+    text = json.dumps(to_plain(document, filename), sort_keys=True, allow_nan=False)
+    content = _sorted_header(save(tensors, metadata={_METADATA: text}))
+    return _write(Path(artifact_dir) / filename, content)
+
+
+def save_surrogate(artifact_dir: Path, model: Any, *, filename: str) -> Path:
+    """Write a trained surrogate, in the format of weights."""
+    document = {"version": known_version("weights"), "model": surrogate_record(model)}
+    return save_arrays(artifact_dir, model.arrays(), document, filename)
+
+
+def surrogate_record(model: Any) -> dict[str, Any]:
+    """Class and options of a surrogate."""
+    return {"class_name": type(model).__name__, **model.options()}
+
+
+def is_surrogate(checkpoint: Any) -> bool:
+    """Whether a checkpoint is a surrogate, which says itself what it is made of."""
+    return surrogate_kind(type(checkpoint).__name__) is not None and hasattr(checkpoint, "arrays")
+
+
+def save_companions(artifact_dir: Path, companions: Companions, *, filename: str) -> Path:
+    """Write what goes with a trained model."""
+    document = {"version": known_version("companions"), "companions": companions.options()}
+    return save_arrays(artifact_dir, companions.arrays(), document, filename)
+
+
+def decode_companions(content: bytes, where: str) -> Companions:
+    """What goes with a trained model, from the bytes of its file.
+
+    Raises
+    ------
+    RecordError (ValueError)
+        If it is not such a file.
+    """
+    options, arrays = _companions(content, where)
+    require_numbers(arrays, where)
+    try:
+        return Companions.from_record(options, arrays)
+    except (LookupError, TypeError, ValueError, OverflowError) as error:
+        raise RecordError(f"{where}: {str(error)[:500]}") from None
+
+
+def companions_options(content: bytes, where: str) -> dict[str, Any]:
+    """What is recorded of each part of them beside arrays; RecordError as above."""
+    return _companions(content, where)[0]
+
+
+def _companions(content: bytes, where: str) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
+    arrays, metadata = safetensors_arrays(content, where)
+    document = migrate("companions", weights_document(metadata, where), f"{where} (metadata)")
+    options = document.get("companions")
+    if not isinstance(options, dict):
+        raise RecordError(f"{where}: its metadata do not say what is in it")
+    return options, arrays
+
+
+def require_numbers(arrays: Mapping[str, np.ndarray], where: str) -> None:
+    """Refuse arrays that are empty, or hold anything but finite numbers."""
+    for name, array in arrays.items():
+        if not array.size or not np.isfinite(array).all():
+            raise RecordError(f"{where}: {name!r:.60} is empty, or not made of finite numbers")
+
+
+def decode_predictions(content: bytes, where: str) -> dict[str, np.ndarray]:
+    """Predictions of simulations, see `Artifact.predictions`, from the bytes of their file."""
+    arrays = decode_npz(content, where)
+    for name, dimensions in _PREDICTIONS.items():
+        if name not in arrays or arrays[name].ndim != dimensions:
+            raise RecordError(f"{where} lacks the array {name} in {dimensions} dimension(s)")
+    rows, tables = ({arrays[n].shape for n, d in _PREDICTIONS.items() if d == k} for k in (1, 2))
+    if len(rows) > 1 or len(tables) > 1 or {shape[:1] for shape in tables} != rows:
+        raise RecordError(f"{where}: its arrays have different numbers of rows or bins")
+    return arrays
+
+
 def _sorted_header(content: bytes) -> bytes:
     """A safetensors file with the keys of its header in order: same weights, same bytes."""
     size = int.from_bytes(content[:8], "little")
@@ -157,6 +261,8 @@ def decode_checkpoint(content: bytes, where: str) -> tuple[dict[str, np.ndarray]
 
 def model_record(checkpoint: Any) -> dict[str, Any]:
     """What the networks of this package write into their state dicts: class and options, or {}."""
+    if is_surrogate(checkpoint):
+        return surrogate_record(checkpoint)
     found = _state_of(checkpoint)
     return found[1] if found else {}
 

@@ -6,25 +6,30 @@ what is not recorded is said to be so. The licence is not recorded, and none is 
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from datetime import timezone
 from typing import TYPE_CHECKING, Any
 
 from ...errors import RecordError
 from ..unfinished import shortfall
+from .accuracy import accuracy
 from .contents import Documents, documents_of
 from .flat import as_time, flat
-from .markdown import code, literal, table, text
+from .markdown import code, literal, short, table, text
 from .recorded import (
     box_of,
+    calibrated_on,
     facts_of_data,
+    has_history,
     held_out_errors,
+    is_surrogate,
     mapping,
     missing_arguments,
+    model_options,
     number,
     numbers,
     parameter_names,
+    realizations_of,
     split_sizes,
 )
 
@@ -38,8 +43,6 @@ _QUANTITIES = {
 }
 _UNITS = {"kb_zre": "h/Mpc"}
 _NOT_RECORDED = "not recorded"
-_TELLING = 0.2
-"""The widest interval of the 68% that shows an error bar to be right (to about a fifth)."""
 
 
 def model_card(artifact: Artifact) -> str:
@@ -78,7 +81,7 @@ def card(record: Documents) -> str:
         ("Loading it", _loading),
         ("Training data", _data),
         ("Model and training", _training),
-        ("How accurate it is", _accuracy),
+        ("How accurate it is", accuracy),
         ("What it must not be used for", _limits),
         ("Where it comes from", _origin),
     )
@@ -109,12 +112,49 @@ def _predicts(record: Documents) -> Iterator[str]:
         yield f"In {len(ell)} bins of multipole, at ell = {', '.join(f'{x:.0f}' for x in ell)}."
     else:
         yield f"Bins of multipole: {_NOT_RECORDED}."
-    model = record.model.get("class_name")
-    if model == "MCDropoutEmulator":
+    if has_history(record):
+        yield "And the optical depth and the neutral fraction x_HI(z), by `predict_history`."
+    yield from _whose_spectrum(record)
+    yield from _error_bar(record)
+
+
+def _whose_spectrum(record: Documents) -> Iterator[str]:
+    """What kind of suite it was trained on, and so what the mean is the mean of."""
+    kind, n = realizations_of(record)
+    if kind == "own":
         yield (
-            "With an error bar: the standard deviation over Monte-Carlo dropout. It is meant to "
-            "cover the uncertainty of the network, not that of the simulations."
+            "Each simulation has a realization of its own: what is predicted is the mean over "
+            "realizations. How much a single map scatters around it is `sample_covariance`, and no "
+            "part of the error bar."
         )
+    elif kind is not None:
+        shared = "one realization" if n == 1 else f"{n} realizations, of which each row is the mean"
+        yield (
+            f"All simulations share {shared}, and what is predicted is the spectrum of "
+            f"{'that' if n == 1 else 'those'}: how far it is from the mean of many is no part of "
+            "the error bar."
+        )
+
+
+def _error_bar(record: Documents) -> Iterator[str]:
+    model, unseen = record.model.get("class_name"), calibrated_on(record)
+    calibrated = (
+        f", made right on average over {unseen} simulations that were not trained on"
+        if unseen
+        else ""
+    )
+    if is_surrogate(record):
+        yield (
+            f"With an error bar: how far the model may be from the mean{calibrated}, and its "
+            "covariance between bins."
+        )
+    elif model == "MCDropoutEmulator":
+        yield (
+            f"With an error bar: the standard deviation over Monte-Carlo dropout{calibrated}. It "
+            "is meant to cover the uncertainty of the network, not that of the simulations."
+        )
+    elif unseen:
+        yield f"With an error bar: one for each bin, the same for all targets{calibrated}."
     elif model is not None:
         yield "Without an error bar."
 
@@ -127,7 +167,7 @@ def _box(record: Documents) -> Iterator[str]:
     rows = [
         [
             code(name) + (f" [{_UNITS[name]}]" if name in _UNITS else ""),
-            *(map(_short, ranges[name]) if name in ranges else (_NOT_RECORDED,) * 2),
+            *(map(short, ranges[name]) if name in ranges else (_NOT_RECORDED,) * 2),
         ]
         for name in names
     ]
@@ -193,11 +233,12 @@ def _data(record: Documents) -> Iterator[str]:
 def _training(record: Documents) -> Iterator[str]:
     configs, summary = record.configs, mapping(record.results, "summary")
     rows = []
-    for title, recorded in (
-        ("model", record.model),
+    parts = [
+        ("model", model_options(record)),
         ("optimizer", mapping(configs, "optimizer")),
         ("training", mapping(configs, "training")),
-    ):
+    ]
+    for title, recorded in parts[:1] if is_surrogate(record) else parts:
         options = flat(recorded)
         rows.append(f"- {title}: {_options(options) if options else _NOT_RECORDED}")
     history = mapping(record.results, "history")
@@ -208,90 +249,24 @@ def _training(record: Documents) -> Iterator[str]:
         rows.append(f"- epochs: {epochs}{kept}")
     loss = number(mapping(record.results, "metrics").get("val_loss"))
     if loss is not None:
-        rows.append(f"- validation loss: {_short(loss)}")
+        rows.append(f"- validation loss: {short(loss)}")
     yield "\n".join(rows)
-
-
-def _accuracy(record: Documents) -> Iterator[str]:
-    errors = held_out_errors(record)
-    if not errors:
-        yield f"Errors on simulations that the network has not seen: {_NOT_RECORDED}."
-        return
-    held_out, n = mapping(record.results, "summary").get("held_out"), errors["n"]
-    yield (
-        f"Relative error of the spectrum, |predicted / simulated - 1|, over {n} simulations that "
-        f"were not trained on ({code(held_out) if held_out else 'which part is not recorded'}):"
-    )
-    columns = {"mean": "mean", "median": "median", "p95": "95%", "max": "worst"}
-    if "coverage_1sigma" in errors:
-        columns |= {"mean_relative_std": "error bar", "coverage_1sigma": "in 1 sigma"}
-        columns |= {"coverage_2sigma": "in 2 sigma"}
-    rows = [
-        [f"{ell:.0f}", *(_percent(errors[key][i], key) for key in columns)]
-        for i, ell in enumerate(errors["ell"])
-    ]
-    yield table(["ell", *columns.values()], rows)
-    yield from _caveats(errors, str(held_out))
-
-
-def _caveats(errors: Mapping[str, Any], held_out: str) -> Iterator[str]:
-    """What makes the errors look better, or less certain, than they are."""
-    n = errors["n"]
-    if held_out == "val":
-        yield (
-            "**These simulations also chose the weights** (those of the epoch with the lowest "
-            "error on them were kept), so the errors are smaller than on new simulations."
-        )
-    if n < 30:
-        yield f"{n} simulations are few: the tails of the errors are known only roughly."
-    if "coverage_1sigma" not in errors:
-        return
-    coverage = [sum(errors[f"coverage_{k}sigma"]) / len(errors["ell"]) for k in (1, 2)]
-    inside = [
-        f"{100 * found:.0f}% (95% interval {100 * low:.0f}% to {100 * high:.0f}%)"
-        for found in coverage
-        for low, high in [_interval(found, n)]
-    ]
-    yield (
-        f"**The error bar {_verdict(coverage, n)}**: of {n} simulations {inside[0]} lie within one "
-        f"and {inside[1]} within two of them, where 68% and 95% would be right."
-    )
-
-
-def _verdict(coverage: Sequence[float], n: int) -> str:
-    """Whether an error bar is honest, as far as n simulations can tell."""
-    intervals = [_interval(found, n) for found in coverage]
-    expected = (0.683, 0.954)
-    if any(high < right for (_, high), right in zip(intervals, expected, strict=True)):
-        return "is too narrow"
-    if any(low > right for (low, _), right in zip(intervals, expected, strict=True)):
-        return "is too wide"
-    low, high = intervals[0]
-    return "is right" if high - low <= _TELLING else "cannot be told from a right one"
-
-
-def _interval(found: float, n: int) -> tuple[float, float]:
-    """The 95% interval of a probability of which a fraction was found in n trials (Wilson 1927).
-
-    Values in different bins of one simulation are not independent, so that n counts simulations.
-    """
-    z, found = 1.96, min(max(found, 0.0), 1.0)
-    middle = (found + z**2 / (2 * n)) / (1 + z**2 / n)
-    half = z / (1 + z**2 / n) * math.sqrt(found * (1 - found) / n + z**2 / (4 * n**2))
-    return max(middle - half, 0.0), min(middle + half, 1.0)
 
 
 def _limits(record: Documents) -> Iterator[str]:
     ell = numbers(facts_of_data(record).get("ell"))
     span = f", from {min(ell):.0f} to {max(ell):.0f}" if ell else ""
     lines = [
-        "- parameters outside the box above: the network has seen nothing there",
+        "- parameters outside the box above: nothing was trained on there",
         f"- multipoles other than the bins above{span}",
         "- simulations of another kind: another box or resolution, another cosmology, other "
         "physics of reionization than those it was trained on",
-        "- the scatter between realizations of one universe: it predicts one spectrum for each set "
-        "of parameters",
     ]
+    if realizations_of(record)[0] != "own":
+        lines.append(
+            "- the scatter between realizations of one universe: it predicts one spectrum for each "
+            "set of parameters"
+        )
     if held_out_errors(record) and "coverage_1sigma" in held_out_errors(record):
         lines.append("- its error bar in a likelihood, unless what is said of it above will do")
     elif record.model.get("class_name") == "MCDropoutEmulator":
@@ -307,7 +282,7 @@ def _origin(record: Documents) -> Iterator[str]:
     lines = [f"- saved: {saved}"]
     wall = number(provenance.get("wall_time_s"))
     if wall is not None:
-        lines.append(f"- time taken: {_short(wall)} s")
+        lines.append(f"- time taken: {short(wall)} s")
     software = provenance.get("software") or record.info.get("software")
     versions = [f"{text(k)} {text(v)}" for k, v in sorted(flat(software).items())]
     lines.append(f"- software: {', '.join(versions[:20]) or _NOT_RECORDED}")
@@ -330,14 +305,6 @@ def _options(options: Mapping[str, Any]) -> str:
 
 def _count(value: Any) -> str:
     return str(value) if type(value) is int else _NOT_RECORDED
-
-
-def _short(value: float) -> str:
-    return f"{value:.4g}"
-
-
-def _percent(value: float, key: str) -> str:
-    return f"{100 * value:.{0 if key.startswith('coverage') else 2}f}%"
 
 
 def _middle(low: float, high: float) -> float:

@@ -17,9 +17,10 @@ from ..formats.jsonio import decode
 from ..formats.migrations import migrate
 from ..formats.sidecars import (
     MAX_WEIGHTS_BYTES,
+    companions_options,
     decode_weights,
 )
-from ..layout import CONFIGS, INFO, PROVENANCE, RESULTS, WEIGHTS
+from ..layout import COMPANIONS, CONFIGS, INFO, PROVENANCE, RESULTS, WEIGHTS
 from ..provenance import is_sealed
 from ..read import Artifact
 
@@ -37,6 +38,7 @@ class Documents:
     results: Mapping[str, Any]
     provenance: Mapping[str, Any]
     weights: bytes | None
+    beside: bytes | None = None  # the file with the companions of the model
 
     @property
     def run(self) -> str:
@@ -54,6 +56,13 @@ class Documents:
                 stored = decode_weights(self.weights, WEIGHTS)[1]
         return {**(recorded if isinstance(recorded, Mapping) else {}), **stored}
 
+    @cached_property
+    def companions(self) -> Mapping[str, Any]:
+        """What is recorded of the parts that go with the model, by part."""
+        with suppress(RecordError):
+            return companions_options(self.beside or b"", COMPANIONS)
+        return {}
+
 
 def documents_of(artifact: Artifact) -> Documents:
     """The documents of an `Artifact`."""
@@ -64,6 +73,7 @@ def documents_of(artifact: Artifact) -> Documents:
         artifact.results,
         artifact.provenance,
         artifact._files.get("weights"),
+        artifact._files.get("companions"),
     )
 
 
@@ -149,10 +159,11 @@ def documents(found: Mapping[str, bytes], path: Path) -> Documents:
             raw = document(found, name, path)
             kind = name.removesuffix(".json")
             current[kind] = migrate(kind, raw, f"{path}/{name}") if raw else {}
-    weights = found.get(str(section(current["info"], "artifacts").get("weights", WEIGHTS)))
-    return Documents(
-        str(current["info"].get("experiment_name") or path.name), **current, weights=weights
-    )
+    names = section(current["info"], "artifacts")
+    weights = found.get(str(names.get("weights", WEIGHTS)))
+    beside = found.get(str(names.get("companions", COMPANIONS)))
+    name = str(current["info"].get("experiment_name") or path.name)
+    return Documents(name, **current, weights=weights, beside=beside)
 
 
 def expected_hashes(provenance: bytes, where: Path | str) -> dict[str, tuple[str, int]]:

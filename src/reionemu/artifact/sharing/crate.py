@@ -16,9 +16,11 @@ from urllib.parse import quote
 
 from ..layout import (
     CHECKPOINT,
+    COMPANIONS,
     CONFIGS,
     INFO,
     NORMALIZERS,
+    PREDICTIONS,
     PROVENANCE,
     RESULTS,
     WEIGHTS,
@@ -53,10 +55,13 @@ _MEANINGS = {
     RESULTS: "What came of the run: status, metrics, history of the training",
     PROVENANCE: "What made the record: code, machine, data; and checksums of all its files",
     NORMALIZERS: "Means and standard deviations of parameters and targets, as NumPy arrays",
-    WEIGHTS: "Weights of the network, and the options it was built with",
+    WEIGHTS: "What the model has learned, and the options it was built with",
+    COMPANIONS: "What goes with the model: error bars, history of reionization, training points",
+    PREDICTIONS: "Simulations as predicted by models that were not trained on them",
     CHECKPOINT: "Weights of the network, as PyTorch saves them",
     CARD: "Model card: what the emulator predicts, how well, and what it must not be used for",
 }
+_OUTCOMES = (WEIGHTS, COMPANIONS, CHECKPOINT, NORMALIZERS, PREDICTIONS, RESULTS)
 _FORMATS = {
     ".json": "application/json",
     ".npz": "application/zip",
@@ -152,14 +157,14 @@ def _action(
     programs: list[dict[str, Any]],
 ) -> dict[str, Any]:
     """The training: when, by which program, of what, and what came of it."""
-    results = [name for name in (WEIGHTS, CHECKPOINT, NORMALIZERS, RESULTS) if name in files]
+    results = [name for name in _OUTCOMES if name in files]
     ended = record.provenance.get("ended_at") or record.results.get("created_at")
     return _without_none(
         {
             "@id": "#training",
             "@type": "CreateAction",
             "name": f"Training of {record.run}",
-            "description": "Training of a neural network that predicts spectra from parameters"
+            "description": "Training of a model that predicts spectra from parameters"
             + _in_sessions(record.provenance.get("sessions")),
             "startTime": _when(record.provenance.get("started_at")),
             "endTime": _when(ended),

@@ -47,3 +47,8 @@ def table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     """A table, all columns to the right. Cells must be Markdown already."""
     lines = [columns, ["---:"] * len(columns), *rows]
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
+def short(value: float) -> str:
+    """A number in four digits."""
+    return f"{value:.4g}"
