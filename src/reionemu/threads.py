@@ -1,10 +1,11 @@
-"""Work on several threads, which suffices where the work releases the interpreter."""
+"""Work on several threads, which suffices where the work releases the interpreter, or on one."""
 
 from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
 from typing import TypeVar
 
 A = TypeVar("A")
@@ -30,3 +31,12 @@ def for_each(function: Callable[[A], object], items: Iterable[A], threads: int) 
     """Call `function` for each item, on threads."""
     for _ in in_order(function, items, threads):
         pass
+
+
+@contextmanager
+def one_thread() -> Iterator[None]:
+    """Linear algebra on one thread, so that its result does not depend on the number of cores."""
+    from threadpoolctl import threadpool_limits
+
+    with threadpool_limits(1):
+        yield

@@ -266,6 +266,41 @@ def test_training_again_is_up_to_date_until_something_changes(training_h5, tmp_p
     assert changed.provenance["run"] != first.provenance["run"]
 
 
+def test_nothing_outside_the_box_is_computed(shared):
+    """A sampler steps anywhere: to where a logarithm is none, too."""
+    emulator = shared.emulator()
+    outside = MIDDLE * [1, 1, -1, 1]
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert np.isnan(emulator.predict(outside, out_of_range="nan").covariance).all()
+        history = emulator.predict_history(np.stack([outside, MIDDLE]), out_of_range="nan")
+        assert np.isnan(emulator.gradient(outside, out_of_range="nan")).all()
+    assert np.isnan(history.tau[0])
+    assert 0.05 < history.tau[1] < 0.06
+    assert not emulator.is_sparse(outside)
+
+
+def test_own_realizations_averaged_over_lines_of_sight_scatter_more_each(training_file, tmp_path):
+    path = training_file(tmp_path / "suite.h5", 200, scatter=0.1, realizations="own")
+    with h5py.File(path, "r+") as h5:
+        h5["training/realizations_averaged"] = np.full(200, 3)
+    emulator = pipeline.train_artifact(path, "a", tmp_path / "out").emulator()
+    covariance, mean = emulator.sample_covariance(MIDDLE), emulator.predict(MIDDLE).mean
+    np.testing.assert_allclose(np.diag(covariance) / mean**2, 3 * 0.1**2, rtol=0.5)
+
+
+def test_the_kind_of_a_suite_does_not_hang_on_the_logarithm(training_file, tmp_path):
+    path = training_file(tmp_path / "suite.h5", scatter=0.05)
+    with h5py.File(path, "r+") as h5:
+        h5["training/Y"][...] = h5["training/Y"][()] / np.log(10)
+        h5["training"].attrs["y_transform"] = "log10"
+    artifact = pipeline.train_artifact(path, "a", tmp_path / "out")
+    assert artifact.results["summary"]["realizations"] == "own"
+    np.testing.assert_allclose(
+        artifact.emulator().predict(MIDDLE).mean, truth(MIDDLE[None])[0], rtol=0.1
+    )
+
+
 @pytest.mark.parametrize("name", ["mc-dropout", "four-param"])
 def test_networks_get_calibrated_error_bars_and_a_history(training_file, tmp_path, name):
     path = training_file(tmp_path / "suite.h5", 300, scatter=0.02)
@@ -286,5 +321,10 @@ def test_networks_get_calibrated_error_bars_and_a_history(training_file, tmp_pat
     assert (prediction.std > 0).all()
     np.testing.assert_allclose(np.sqrt(np.diag(prediction.covariance)), prediction.std)
     assert emulator.joint_draws(MIDDLE, n_draws=5).tau.shape == (5,)
+    raw = artifact.emulator(state_dict=artifact.model().state_dict())  # as without calibration
+    np.testing.assert_allclose(prediction.mean, raw.predict(MIDDLE).mean, rtol=1e-5)
+    drawn = emulator.joint_draws(MIDDLE, [8.0], n_draws=3000)
+    correlation = np.corrcoef(drawn.spectrum[:, 0], drawn.x_hi[:, 0])[0, 1]
+    assert abs(correlation) < 0.1
     with pytest.raises(ConfigError, match="those PyTorch takes"):
         emulator.gradient(MIDDLE)

@@ -116,7 +116,7 @@ def emulator_box(data: TrainingSet, rows: np.ndarray) -> ParameterBox:
     if data.design_low is None or data.design_high is None:
         return own
     low, high = np.asarray(own.low), np.asarray(own.high)
-    slack = (10 / len(rows)) * (data.design_high - data.design_low)
-    low = np.where(low <= data.design_low + slack, data.design_low, low)
-    high = np.where(high >= data.design_high - slack, data.design_high, high)
+    slack = (5 / len(rows)) * (data.design_high - data.design_low)
+    low = np.where(low <= data.design_low + slack, np.minimum(low, data.design_low), low)
+    high = np.where(high >= data.design_high - slack, np.maximum(high, data.design_high), high)
     return ParameterBox(data.param_names, tuple(low.tolist()), tuple(high.tolist()))

@@ -13,13 +13,15 @@ from typing import Any
 
 import numpy as np
 
+from ..config import require_int
 from ..errors import DatasetError, RecordError
+from .recorded import HUGE, numbers
 
 MIN_SIMULATIONS = 5
 """Fewer unseen simulations say too little about an error bar."""
 
-SHRINKAGE = 1e-3
-"""By which correlations are reduced, so that their matrix has an inverse."""
+SHRINKAGES = np.geomspace(1e-3, 1, 31)
+"""By which correlations may be reduced: so much at least that their matrix has an inverse."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -51,7 +53,7 @@ class Calibration:
             If there are fewer than `MIN_SIMULATIONS`.
         """
         error = truth - mean
-        n, b = error.shape
+        n = len(error)
         if n < MIN_SIMULATIONS:
             raise DatasetError(
                 f"an error bar can be calibrated with {MIN_SIMULATIONS} unseen simulations or "
@@ -60,10 +62,8 @@ class Calibration:
         has_own = (std > 0).all(axis=0)
         z = error / np.where(has_own, std, 1.0)
         spread = np.sqrt((z**2).mean(axis=0))
-        z = z / np.where(spread > 0, spread, 1.0)
-        correlation = (1 - SHRINKAGE) * (z.T @ z) / n
-        correlation[np.diag_indices(b)] = 1.0
-        return cls(np.where(has_own, spread, 1.0), np.where(has_own, 0.0, spread), correlation, n)
+        scale, floor = np.where(has_own, spread, 1.0), np.where(has_own, 0.0, spread)
+        return cls(scale, floor, correlation_of(z), n)
 
     def std(self, std: np.ndarray) -> np.ndarray:
         """The calibrated standard deviation, of one of shape (..., b)."""
@@ -88,16 +88,54 @@ class Calibration:
     ) -> Calibration:
         """The inverse of `options` and `arrays`; RecordError if they are not such."""
         try:
-            values = {key: np.array(arrays[key], float) for key in ("scale", "floor")}
-            correlation = np.array(arrays["correlation"], float)
-            b = len(values["scale"])
-            if correlation.shape != (b, b) or any(v.shape != (b,) for v in values.values()):
-                raise ValueError("shapes do not fit together")
-            if not all(np.isfinite(v).all() and (v >= 0).all() for v in values.values()):
-                raise ValueError("error bars must be finite and not negative")
-            if not (np.isfinite(correlation).all() and (correlation == correlation.T).all()):
-                raise ValueError("correlations must be finite and symmetric")
+            b = len(arrays["scale"])
+            scale, floor = (
+                numbers(key, arrays[key], (b,), low=0, high=HUGE) for key in ("scale", "floor")
+            )
+            correlation = numbers("correlation", arrays["correlation"], (b, b), high=1)
+            if not ((correlation == correlation.T).all() and (np.diag(correlation) == 1).all()):
+                raise ValueError("correlations must be symmetric, with a diagonal of one")
             np.linalg.cholesky(correlation)
-            return cls(**values, correlation=correlation, n=int(options["n"]))
+            require_int("calibration", "n", options["n"], minimum=1)
+            return cls(scale, floor, correlation, int(options["n"]))
         except (KeyError, TypeError, ValueError, np.linalg.LinAlgError) as error:
             raise RecordError(f"the recorded calibration is not usable: {error}") from None
+
+
+def correlation_of(errors: np.ndarray) -> np.ndarray:
+    """Correlation R of errors of mean 0, reduced by as much as foretells others best: (1 - a) R.
+
+    Measured with few simulations R is nearly singular, and its inverse far too large. The reduction
+    a is that of the largest leave-one-out likelihood (Warton 2008, JASA 103, 340): with strong
+    correlations, or many simulations, it is small.
+
+    Parameters
+    ----------
+    errors : ndarray, shape (n, b)
+        Of n >= 2 simulations. Columns without any error have no correlations.
+
+    Returns
+    -------
+    ndarray, shape (b, b)
+        With an inverse, and 1 on its diagonal.
+    """
+    size = np.sqrt((errors**2).mean(axis=0))
+    some = size > 0
+    z = errors[:, some] / size[some]
+    R = z.T @ z / len(z)
+    correlation = np.eye(len(size))
+    correlation[np.ix_(some, some)] = (1 - _shrinkage(z, R)) * 0.5 * (R + R.T)
+    np.fill_diagonal(correlation, 1.0)
+    return correlation
+
+
+def _shrinkage(z: np.ndarray, R: np.ndarray) -> float:
+    """Of `SHRINKAGES` the one by which all scores but one tell that one best."""
+    n, (values, vectors) = len(z), np.linalg.eigh(R)
+    a = SHRINKAGES[:, None]
+    variances = (1 - a) * n / (n - 1) * np.maximum(values, 0) + a
+    # Leaving out a score changes the matrix by rank one: Sherman & Morrison.
+    chi2 = (1 / variances) @ ((z @ vectors) ** 2).T
+    kept = 1 - (1 - a) / (n - 1) * chi2
+    loss = np.log(variances).sum(axis=1) + (np.log(kept) + chi2 / kept).mean(axis=1)
+    return float(SHRINKAGES[np.argmin(loss)])

@@ -1,8 +1,13 @@
-"""Where in its box an emulator has enough training points around it."""
+"""Where in its box an emulator has enough training points around it.
+
+The emptiness of a point x is how many training points one would expect nearer than the nearest:
+n V, with V the part of the box's volume within a cube about x that just reaches the nearest of n
+training points. Of points drawn evenly n V is exponentially distributed, whatever n, the number of
+parameters, and x, at a face or in a corner; so one bound serves all.
+"""
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -10,8 +15,16 @@ import numpy as np
 
 from ..parameters import ParameterBox
 
-EXPECTED = 7.0
-"""An even design has a point so near that exp(-7) of its corners, one in 1000, are without."""
+EXPECTED = 6.0
+"""The emptiness at which training points are sparse: exp(-6) of a random design, one in 400.
+
+Of Latin hypercubes of 50 to 700 points in four dimensions it is 0.03 to 0.2%. Of a hole without
+points, as large as 10 to 50% of the box, 14 to 18% is sparse with 700 points around a central one,
+and 37 to 44% of one in a corner: the rest is by its walls, nearer to points than most are in an
+even design.
+"""
+
+_MAX_VALUES = 2**18
 
 
 @dataclass(frozen=True, eq=False)
@@ -29,32 +42,37 @@ class Domain:
     points: np.ndarray
 
     def sparse(self, theta: np.ndarray) -> np.ndarray:
-        """Which of the points theta, shape (n, p), have no training point near: shape (n,)."""
-        return self.distance(theta) > self.reach
+        """Which of the points theta, shape (m, p), have no training point near: shape (m,).
 
-    def distance(self, theta: np.ndarray) -> np.ndarray:
-        """Distance to the nearest training point, in sides of the box: shape (n,)."""
-        own, squares = self._unit
-        x = self._to_unit(theta)
-        nearest = (squares - 2 * (x @ own.T)).min(axis=1) + (x * x).sum(axis=1)
-        return np.sqrt(np.maximum(nearest, 0))
-
-    @cached_property
-    def reach(self) -> float:
-        """How far away the nearest point of an even design as large as this one can be.
-
-        In a corner of the box, 2^-p of a ball of radius r is inside; this r is the one with
-        `EXPECTED` points of n in it.
+        Points outside the box do not count as such: they have a warning of their own.
         """
-        n, p = self.points.shape
-        ball = math.pi ** (p / 2) / math.gamma(p / 2 + 1)
-        return float((2**p * EXPECTED / (n * ball)) ** (1 / p))
+        inside = ~self.box.outside(theta).any(axis=1)
+        return inside & (self.emptiness(theta) > EXPECTED)
+
+    def emptiness(self, theta: np.ndarray) -> np.ndarray:
+        """n V of points theta, shape (m, p), in the box: shape (m,). See above."""
+        x = self._to_unit(theta)
+        reach = _to_nearest(x, self._own)[:, None]
+        sides = np.minimum(x + reach, 1) - np.maximum(x - reach, 0)
+        return len(self._own) * sides.prod(axis=1)
 
     @cached_property
-    def _unit(self) -> tuple[np.ndarray, np.ndarray]:
-        own = self._to_unit(self.points)
-        return own, (own * own).sum(axis=1)
+    def _own(self) -> np.ndarray:
+        return self._to_unit(self.points)
 
     def _to_unit(self, theta: np.ndarray) -> np.ndarray:
+        """In sides of the box, shape (m, q), of the q parameters that vary in it."""
         low, high = np.array(self.box.low), np.array(self.box.high)
-        return (theta - low) / np.where(high > low, high - low, 1.0)
+        vary = high > low
+        return (theta[:, vary] - low[vary]) / (high - low)[vary]
+
+
+def _to_nearest(x: np.ndarray, points: np.ndarray) -> np.ndarray:
+    """Largest coordinate difference to the nearest of points, shape (n, q): shape (m,)."""
+    columns = points.T.astype(np.float32)[:, None, :]
+    step = max(1, _MAX_VALUES // max(points.size, 1))
+    nearest = np.empty(len(x))
+    for i in range(0, len(x), step):
+        part = x[i : i + step].T.astype(np.float32)[:, :, None]
+        nearest[i : i + step] = np.abs(part - columns).max(axis=0).min(axis=1)
+    return nearest

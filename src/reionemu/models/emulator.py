@@ -66,7 +66,9 @@ class Prediction:
 
 @dataclass(frozen=True, eq=False)
 class History:
-    """A predicted history of reionization, with standard deviations of the emulator's error.
+    """A predicted history of reionization.
+
+    Standard deviations are of the difference between a simulation and the prediction.
 
     Attributes
     ----------
@@ -225,7 +227,7 @@ class Emulator:
     ) -> np.ndarray:
         """Spectra as they might be [uK^2], shape (n_draws, b) or (n_draws, n, b).
 
-        They scatter by the emulator's error. A deterministic model has one.
+        They scatter by the emulator's error. A model that does not know it gives one.
         """
         points, outside, single = self._points(theta, out_of_range)
         _require_draws(n_draws, seed)
@@ -334,8 +336,8 @@ class Emulator:
         else:
             spectrum = self.spectrum.draws(points, n_draws, seed)
             lower = np.linalg.cholesky(model.spread.correlation)
-            normals = np.random.default_rng(seed).standard_normal((n_draws, len(lower))) @ lower.T
-            x_hi, tau = model.draw(points, z, normals)
+            rng = np.random.default_rng([seed, 1])  # not the numbers of the spectrum's draws
+            x_hi, tau = model.draw(points, z, rng.standard_normal((n_draws, len(lower))) @ lower.T)
         for value in (spectrum, x_hi, tau):
             value[:, outside] = np.nan
         if single:
@@ -385,32 +387,37 @@ class Emulator:
         return covariance * (0.0 if suite.realizations == "own" else 1 / suite.n_realizations)
 
     def _map_covariance(self, points: np.ndarray) -> np.ndarray:
-        scatter = self.spectrum.scatter(points)
-        if scatter is not None:
-            return scatter
         known = self.suite.ln_covariance if self.suite is not None else None
         if known is None:
+            scatter = self.spectrum.scatter(points)
+            if scatter is not None:  # of what a row is the mean of
+                return scatter * (1 if self.suite is None else self.suite.n_realizations)
             raise ConfigError(
                 "the scatter between realizations is not known: the suite has one for all "
-                "parameters. Simulate several (`reionemu simulate --realizations 0,1,2,3`, "
-                "`training-set --realizations mean`)"
+                "parameters, or the model is a network, which does not tell it from its own error. "
+                "Simulate several (`reionemu simulate --realizations 0,1,2,3`, `training-set "
+                "--realizations mean`)"
             )
         mean = self.spectrum.moments(points, DEFAULT_DRAWS, 0).mean
         return mean[:, :, None] * known * mean[:, None, :]
 
     def is_sparse(self, theta: Any) -> np.ndarray:
-        """Which points have no training point near, shape () or (n,); none if none are known."""
+        """Which points in the box have no training points around them: shape () or (n,)."""
         points, single = as_theta(theta, self.parameter_names)
-        sparse = (
-            np.zeros(len(points), bool) if self._domain is None else self._domain.sparse(points)
-        )
+        sparse = self._is_sparse(points)
         return sparse[0] if single else sparse
+
+    def _is_sparse(self, points: np.ndarray) -> np.ndarray:
+        if self._domain is None or self.box is None:
+            return np.zeros(len(points), bool)
+        return self._domain.sparse(points) & ~self.box.outside(points).any(axis=1)
 
     def _history(self) -> HistoryModel:
         if self.history is None:
             raise ConfigError(
                 "this emulator was not trained on optical depths and histories: its training "
-                "arrays have none. Build them again (`reionemu training-set`) and train"
+                "arrays had none, or were not of the four parameters in their order. Build them "
+                "again (`reionemu training-set`) and train"
             )
         return self.history
 
@@ -419,7 +426,11 @@ class Emulator:
         require_choice("predict", "out_of_range", out_of_range, OUT_OF_RANGE)
         points, single = as_theta(theta, self.parameter_names)
         outside = self._check_box(points, out_of_range)
-        if self._domain is not None and self._domain.sparse(points).any():
+        if outside.any():  # to be answered with NaN: what stands there must only be computable
+            assert self.box is not None
+            points = points.copy()
+            points[outside] = np.mean([self.box.low, self.box.high], axis=0)
+        if self._is_sparse(points).any():
             warnings.warn(
                 "some points are far from all training points, though inside the box: error bars "
                 "are less sure there (see Emulator.is_sparse)",

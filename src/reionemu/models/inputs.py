@@ -63,7 +63,8 @@ class Inputs:
         ConfigError
             For physical coordinates of other parameters than the four.
         DatasetError
-            If a parameter that must be positive is not, or one is the same everywhere.
+            If there are no points, one is not finite, a parameter that must be positive is not, or
+            one is the same everywhere.
         """
         physical = names == PARAMETER_NAMES
         coordinates = coordinates or ("physical" if physical else "plain")
@@ -73,11 +74,8 @@ class Inputs:
                 f"physical coordinates need the parameters {', '.join(PARAMETER_NAMES)}, in this "
                 f"order; there are {', '.join(names)}. Choose coordinates='plain'"
             )
-        for i, name in enumerate(names):
-            column = theta[:, i]
-            if name in LOGARITHMIC and not (column > 0).all():
-                row = int(np.argmin(column))
-                raise DatasetError(f"{name} must be positive; in row {row} it is {column[row]:g}")
+        check_points(theta, names)
+        for name, column in zip(names, theta.T, strict=True):
             if np.ptp(column) == 0:
                 raise DatasetError(
                     f"{name} is {column[0]:g} in every row: nothing can be learned about it. "
@@ -148,6 +146,32 @@ class Inputs:
             fits = fits and all(0 < b - a < np.inf for a, b in zip(low, high, strict=True))
             if not fits or (coordinates == "physical" and names != PARAMETER_NAMES):
                 raise ValueError("ranges, names and coordinates do not fit together")
-        except (KeyError, TypeError, ValueError) as error:
+        except (KeyError, TypeError, ValueError, OverflowError) as error:
             raise RecordError(f"the recorded inputs of the model are not usable: {error}") from None
         return cls(names, coordinates, low, high, cosmology)
+
+
+def check_points(theta: np.ndarray, names: tuple[str, ...]) -> None:
+    """Raise DatasetError unless theta, shape (n, p), are values that these parameters can have."""
+    if theta.ndim != 2 or theta.shape[1] != len(names) or not names:
+        raise DatasetError(
+            f"parameters have shape {theta.shape}: a row is needed for each simulation, with a "
+            f"column for each parameter ({', '.join(names) or 'of which there are none'})"
+        )
+    if not len(theta):
+        raise DatasetError("there are no simulations to learn from")
+    finite_rows("parameters", theta)
+    for name, column in zip(names, theta.T, strict=True):
+        row = int(np.argmin(column))
+        if name in LOGARITHMIC and column[row] <= 0:
+            raise DatasetError(f"{name} must be positive; in row {row} it is {column[row]:g}")
+
+
+def finite_rows(name: str, table: np.ndarray) -> None:
+    """Raise DatasetError, naming the first row that is not finite, if there is one."""
+    rows = np.flatnonzero(~np.isfinite(table).all(axis=1))
+    if len(rows):
+        raise DatasetError(
+            f"{name} of {len(rows)} simulation(s) are not finite, the first in row {rows[0]}: "
+            "leave them out of the training set"
+        )

@@ -181,13 +181,18 @@ class NetworkSpectrum:
         return Moments(mean, std, covariance)
 
     def _moments(self, theta: np.ndarray, n_draws: int, seed: int) -> Moments:
-        samples = self._spectra(theta, n_draws, seed)
+        y = self.target_draws(theta, n_draws, seed)
+        samples = self.target.invert(y)
         mean = samples.mean(axis=0)
         if not self.has_uncertainty:
             return Moments(mean, None, None)
-        std = samples.std(axis=0, ddof=1)
-        offsets = samples - mean
-        covariance = np.einsum("dni,dnj->nij", offsets, offsets) / (len(samples) - 1)
+        spread = samples.std(axis=0, ddof=1) if len(samples) > 1 else np.zeros_like(mean)
+        if self.calibration is None:
+            offsets = samples - mean
+            covariance = np.einsum("dni,dnj->nij", offsets, offsets) / (len(samples) - 1)
+            return Moments(mean, spread, covariance)
+        std = np.hypot(self.calibration.scale * spread, self._floor(y))
+        covariance = std[:, :, None] * self.calibration.correlation * std[:, None, :]
         return Moments(mean, std, covariance)
 
     def draws(self, theta: np.ndarray, n_draws: int, seed: int) -> np.ndarray:
@@ -206,9 +211,13 @@ class NetworkSpectrum:
             return samples
         # Error bars are widened around the mean, which stays what it is.
         mean = samples.mean(axis=0)
-        floor = self.calibration.floor * self.target.derivative(y.mean(axis=0))
         offsets = standard_draws(self.calibration, n_draws, seed)[:, None, :]
-        return mean + self.calibration.scale * (samples - mean) + floor * offsets
+        return mean + self.calibration.scale * (samples - mean) + self._floor(y) * offsets
+
+    def _floor(self, y: np.ndarray) -> np.ndarray:
+        """What is added to error bars in quadrature, shape (n, b) [uK^2], given target draws."""
+        assert self.calibration is not None
+        return self.calibration.floor * np.abs(self.target.derivative(y.mean(axis=0)))
 
     def _parts(self, theta: np.ndarray, n_draws: int) -> Iterator[np.ndarray]:
         step = max(1, _MAX_VALUES // (n_draws * 16))

@@ -30,12 +30,15 @@ class Suite:
         Solid angle of one map [sr].
     ln_covariance : ndarray, shape (b, b), or None
         Covariance of ln D_ell of single maps around the mean of realizations, if known.
+    degrees_of_freedom : int
+        Of that covariance; 0 if it is not known.
     """
 
     realizations: str
     n_realizations: int = 1
     map_area: float | None = None
     ln_covariance: np.ndarray | None = None
+    degrees_of_freedom: int = 0
 
     def __post_init__(self) -> None:
         require_choice("suite", "realizations", self.realizations, REALIZATIONS)
@@ -46,6 +49,7 @@ class Suite:
             "realizations": self.realizations,
             "n_realizations": self.n_realizations,
             "map_area": self.map_area,
+            "degrees_of_freedom": self.degrees_of_freedom,
         }
 
     def arrays(self) -> dict[str, np.ndarray]:
@@ -63,6 +67,7 @@ class Suite:
                 int(options["n_realizations"]),
                 None if area is None else float(area),
                 None if covariance is None else np.array(covariance, float),
+                int(options.get("degrees_of_freedom", 0)),
             )
-        except (KeyError, TypeError, ValueError) as error:
+        except (KeyError, TypeError, ValueError, OverflowError) as error:
             raise RecordError(f"what is recorded of the suite is not usable: {error}") from None

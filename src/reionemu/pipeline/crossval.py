@@ -21,7 +21,7 @@ from .networks import build_network, optimizer_config, spectrum_of
 from .options import ModelOptions, TrainingOptions
 from .progress import Progress, counted
 from .surrogates import fit_surrogate, kind_of, target_of
-from .usable import require_usable
+from .usable import require_enough, require_usable
 
 
 def cross_validate(
@@ -44,7 +44,9 @@ def cross_validate(
         `assess` gives them; and "out_of_fold", (n, b) predictions of every row in target space.
     """
     kfold = options.kfold or KFoldConfig()
-    if isinstance(options.model, ModelOptions):
+    is_network = isinstance(options.model, ModelOptions)
+    require_usable(data, np.arange(len(data.X)), averaged=not is_network)
+    if is_network:
         losses, errors, predicted = _networks(h5_path, data, options, kfold, progress, workers)
     else:
         losses, errors, predicted = _surrogates(data, options, kfold, progress)
@@ -95,7 +97,7 @@ def _surrogates(
     folds = fold_indices(len(data.X), kfold.k, kfold.seed)
     losses, errors, predicted = [], [], np.empty(data.Y.shape)
     for i, (train, rows) in enumerate(folds):
-        require_usable(data, train)
+        require_enough(data, train)
         seed, device = kfold.seed + i, options.fit.device
         model, own = fit_surrogate(data, train, options.model, seed, device)
         truth = data.Y[train].astype(np.float64)

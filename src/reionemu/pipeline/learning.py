@@ -28,7 +28,7 @@ from .networks import build_network, optimizer_config, spectrum_of
 from .options import ModelOptions, TrainingOptions
 from .progress import Progress
 from .surrogates import fit_surrogate, kind_of, target_of
-from .usable import require_usable
+from .usable import require_enough, require_usable
 
 FEWEST_SIZES = 4
 """Three numbers describe the law; a fourth size tells whether it holds."""
@@ -205,7 +205,7 @@ def _measure(
     data: TrainingSet, parts: Mapping[str, np.ndarray], options: TrainingOptions, seed: int
 ) -> _Measured:
     """Train on the rows "train", and measure on those held out."""
-    require_usable(data, parts["train"])
+    require_enough(data, parts["train"])
     if isinstance(options.model, ModelOptions):
         held_out = "test" if "test" in parts else "val"
         rows = parts[held_out]

@@ -22,7 +22,7 @@ from .options import NETWORK_CLASSES, TrainingOptions, TuningOptions
 from .progress import Progress, Say
 from .search_folder import COMPLETED, FAILED, LOST, STOPPED, SearchFolder
 from .trials import run_trial, with_best
-from .usable import require_usable
+from .usable import require_enough, require_usable
 
 __all__ = ["search", "with_best"]
 
@@ -76,6 +76,7 @@ def search(
     families = tuning.families(options.model)
     if set(families) - set(NETWORK_CLASSES):
         require_usable(data, parts["train"])
+        require_enough(data, parts["train"])
     fit = replace(
         options.fit,
         epochs=tuning.epochs,

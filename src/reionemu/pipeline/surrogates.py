@@ -153,8 +153,9 @@ def kind_of(data: TrainingSet, suite: SuiteOptions, own: OutOfFold) -> str:
         return suite.realizations
     if data.realizations is not None:
         return data.realizations
-    logarithmic = data.y_transform != "none"
-    return OWN if logarithmic and float(np.median(own.noise)) > SCATTER else SHARED
+    target = target_of(data)
+    ln_noise = float(np.median(own.noise)) * target.ln_base
+    return OWN if target.is_logarithmic and ln_noise > SCATTER else SHARED
 
 
 def _companions(
@@ -167,7 +168,13 @@ def _companions(
 ) -> Companions:
     """What goes with a model; z, shape (n, b), are errors in error bars, training rows first."""
     n = data.n_realizations
-    facts = Suite(kind, int(n.min()) if n is not None else 1, data.map_area, data.ln_covariance)
+    facts = Suite(
+        kind,
+        int(n.min()) if n is not None else 1,
+        data.map_area,
+        data.ln_covariance,
+        data.ln_covariance_dof,
+    )
     rows = parts["train"]
     history, residuals = _history(data, rows) if suite.history else (None, None)
     correlation = None

@@ -34,7 +34,7 @@ from .progress import Progress, Say
 from .search import search, with_best
 from .search_folder import SearchFolder, search_folder
 from .surrogates import PARTS, Fitted, fit_surrogate, with_network, with_surrogate
-from .usable import require_usable
+from .usable import require_enough, require_usable
 
 
 @dataclass(frozen=True)
@@ -186,7 +186,7 @@ def _configs(contents: Contents, options: TrainingOptions) -> dict[str, Any]:
 
 
 def _how_to_train(options: TrainingOptions) -> dict[str, Any]:
-    """What of the options matters to the model: batches, epochs and optimizers to networks alone."""
+    """What of the options matters to the model; batches and epochs do to networks alone."""
     if isinstance(options.model, ModelOptions):
         return {
             "dataloader_config": options.dataloader,
@@ -208,6 +208,7 @@ def _train(
 ) -> _Trained:
     chosen = options.model
     record = chosen.record(data.X.shape[1], data.Y.shape[1])
+    require_usable(data, parts["train"], averaged=not isinstance(chosen, ModelOptions))
     if isinstance(chosen, ModelOptions):
         network = train_network(data, parts, options, progress, run)
         outcome = network.outcome
@@ -225,7 +226,7 @@ def _train(
             },
             outcome.history,
         )
-    require_usable(data, parts["train"])
+    require_enough(data, parts["train"])
     assert options.fit.seed is not None
     device = options.fit.device
     trained = fit_surrogate(data, parts["train"], chosen, options.fit.seed, device, progress)
@@ -310,6 +311,13 @@ def _request(data: TrainingSet, options: TrainingOptions) -> dict[str, Any]:
             "options": options,
             "content_sha256": data.content_sha256(),
             "history_sha256": data.history_sha256(),
+            "suite": {
+                "realizations": data.realizations,
+                "n_realizations": data.n_realizations,
+                "ln_covariance": data.ln_covariance,
+                "map_area": data.map_area,
+                "design": [data.design_low, data.design_high],
+            },
             "names": data.param_names,
             **made,
         }

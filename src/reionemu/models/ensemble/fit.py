@@ -9,6 +9,7 @@ import numpy as np
 from ...errors import DatasetError
 from ..inputs import Inputs
 from ..out_of_fold import OutOfFold
+from ..training_set import training_set
 from .model import NetworkEnsemble, forward
 from .options import EnsembleOptions
 from .uncertainty import calibrate
@@ -53,16 +54,15 @@ def fit_ensemble(
     Raises
     ------
     DatasetError
-        If there are too few points, or a number is not finite.
+        If there are too few points, or arrays are not what can be learned from: `training_set`.
     NonFiniteLossError
         If training diverges.
     """
     from .training import train_members
 
-    _check(theta, y)
+    theta, y = training_set(theta, y, inputs.names)
     folds = _folds(theta, options, seed)
     mean, scale = y.mean(axis=0), y.std(axis=0)
-    scale = np.where(scale > 0, scale, 1.0)
     x, scaled = inputs(theta), (y - mean) / scale
     held_out = folds == np.tile(np.arange(options.n_folds), options.members_per_fold)[:, None]
     layers = tuple(train_members(x, scaled, held_out, options, seed, device, progress))
@@ -76,16 +76,6 @@ def fit_ensemble(
         std=uncertainty.std(unseen) * scale,
         noise=uncertainty.noise_std(x) * scale,
     )
-
-
-def _check(theta: np.ndarray, y: np.ndarray) -> None:
-    for name, array in (("parameters", theta), ("targets", y)):
-        rows = np.flatnonzero(~np.isfinite(array).all(axis=1))
-        if len(rows):
-            raise DatasetError(
-                f"{name} of {len(rows)} simulation(s) are not finite, the first in row {rows[0]}: "
-                "leave them out of the training set"
-            )
 
 
 def _folds(theta: np.ndarray, options: EnsembleOptions, seed: int) -> np.ndarray:

@@ -90,6 +90,12 @@ class NetworkEnsemble:
             hidden = _activate(inner, self.activation)
         return (slopes @ self.layers[-1][:, None, :-1]).mean(axis=0).swapaxes(1, 2)
 
+    def noise_gradient(self, theta: np.ndarray) -> np.ndarray:
+        """Derivatives of the standard deviation of the noise, shape (n, b, p)."""
+        noise = self.uncertainty.noise_std(self.inputs(theta)) * self.scale
+        ln_slope = self.uncertainty.noise_slope @ self.inputs.jacobian(theta)
+        return noise[:, :, None] * ln_slope[:, None, :]
+
     def options(self) -> dict[str, Any]:
         """What is recorded beside the arrays."""
         return {

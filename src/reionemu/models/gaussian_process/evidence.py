@@ -10,6 +10,8 @@ from .kernel import Hyperparameters
 JITTER = 1e-9
 """Added to the diagonal, in units of the smooth part's variance."""
 
+ROWS_PER_COMPONENT = 10
+
 MAX_ROWS = 1000
 """Hyper-parameters are found with so many rows at most: the cost grows with the cube."""
 
@@ -48,8 +50,7 @@ def find_hyperparameters(x: np.ndarray, y: np.ndarray, seed: int = 0) -> Hyperpa
     p = x.shape[1]
     table = np.array([*[_SMOOTH] * p, *[_ROUGH] * p, _AMPLITUDE, _NOISE, *[_SLOPE] * p])
     centre, width, low, high = table.T
-    # Outputs that are copies of each other would make their covariance singular.
-    y = _independent(y)
+    y = _principal(y)
 
     def objective(vector: np.ndarray) -> tuple[float, np.ndarray]:
         offset = (vector - centre) / width
@@ -131,9 +132,12 @@ def _by_lengths(G: np.ndarray, x: np.ndarray) -> np.ndarray:
     return 2 * (G.sum(axis=1) @ (x * x) - np.einsum("ij,ij->j", x, G @ x))
 
 
-def _independent(y: np.ndarray) -> np.ndarray:
-    """The principal components of outputs that are more than rounding, shape (n, b' <= b)."""
-    scaled = y / y.std(axis=0)
-    left, values, _ = np.linalg.svd(scaled, full_matrices=False)
-    kept = values > 1e-5 * values[0]
-    return left[:, kept] * values[kept]
+def _principal(y: np.ndarray) -> np.ndarray:
+    """The largest principal components of outputs, one for ten rows at most: shape (n, b').
+
+    To the evidence all components count alike, those that are noise too; and with as many as rows
+    it says nothing. Outputs that are copies of each other would make their covariance singular.
+    """
+    left, values, _ = np.linalg.svd(y / y.std(axis=0), full_matrices=False)
+    kept = max(1, min(int((values > 1e-5 * values[0]).sum()), len(y) // ROWS_PER_COMPONENT))
+    return left[:, :kept] * values[:kept]

@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
-
 import numpy as np
 
+from ...threads import one_thread
 from ..inputs import Inputs
 from ..out_of_fold import OutOfFold
+from ..training_set import training_set
 from .evidence import JITTER, factorize, find_hyperparameters
 from .kernel import Hyperparameters
 from .model import GaussianProcess
 
-TOLERANCE = 0.05
-"""How much the standard deviation may grow by leaving directions out, relatively."""
+TOLERANCE = 0.1
+"""How much the standard deviation of the mean may grow by leaving directions out, relatively."""
 
 N_PROBES = 1000
 
@@ -44,10 +43,12 @@ def fit_gaussian_process(
     Raises
     ------
     DatasetError
-        If the covariance matrix is singular.
+        If arrays are not what can be learned from (see `training_set`), or the covariance matrix is
+        singular.
     """
+    theta, y = training_set(theta, y, inputs.names)
     x, mean = inputs(theta), y.mean(axis=0)
-    with _one_thread():
+    with one_thread():
         hyper = find_hyperparameters(x, y - mean, seed)
         process, inverse = condition(theta, y, inputs, hyper)
     variance, noise = 1 / np.diag(inverse), hyper.noise_variance(x)
@@ -87,15 +88,7 @@ def _projection(
     reductions = (hyper.covariance(probes, x) @ root) ** 2
     order = np.argsort(-reductions.max(axis=0))
     variance = hyper.prior_variance - np.cumsum(reductions[:, order], axis=1)
-    total = np.maximum(variance, 0) + hyper.noise_variance(probes)[:, None]
-    excess = np.sqrt(total / total[:, -1:]).max(axis=0) - 1
+    variance = np.maximum(variance, JITTER)
+    excess = np.sqrt(variance / variance[:, -1:]).max(axis=0) - 1
     needed = int(np.argmax(excess <= TOLERANCE)) + 1
     return root[:, order[:needed]]
-
-
-@contextmanager
-def _one_thread() -> Iterator[None]:
-    from threadpoolctl import threadpool_limits
-
-    with threadpool_limits(1):
-        yield

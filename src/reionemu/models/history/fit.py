@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ...errors import ConfigError, DatasetError
+from ...threads import one_thread
 from ..inputs import Inputs
 from ..out_of_fold import OutOfFold
 from .curve import KNOTS, X_MIN, Curves, hat_integrals, normal_density
@@ -67,10 +68,8 @@ def fit_history(
             "histories need the physical coordinates, and so all four parameters, but the inputs "
             f"are {inputs.coordinates} ones of {', '.join(inputs.names)}"
         )
-    from threadpoolctl import threadpool_limits
-
     theta, z, x_hi, tau = _checked(theta, z, x_hi, tau, inputs.dimension)
-    with threadpool_limits(1):  # so that the result does not depend on the number of cores
+    with one_thread():
         u = inputs(theta)
         curve, shapes = _fit_curve(u, z, x_hi, inputs)
         depth, tau_error = _fit_depth(u, np.log(tau), shapes, inputs)

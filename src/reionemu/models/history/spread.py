@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ...errors import DatasetError
+from ..calibration import correlation_of
 from .curve import X_MIN, Curves, normal_density
 
 MODES = ("c0", "c1", "c2", "ln_tau")
@@ -26,9 +27,6 @@ MAX_BENDING = 0.9
 
 LOCAL = 0.5
 """Part of an error's variance at x_HI = 1/2 taken as that of one redshift, not of the curve."""
-
-PRIOR_ROWS = 20
-"""Simulations, without correlations, that correlations of errors are shrunk by."""
 
 _SCALE, _SLOPE = 1.5, 0.5
 """Widths of Gaussian priors of logarithms of standard deviations, and of their slopes."""
@@ -130,16 +128,6 @@ def fit_std(
     return found.x[:m] + np.log(unit), found.x[m:]
 
 
-def shrunk_correlation(scores: np.ndarray) -> np.ndarray:
-    """Correlation of columns of n scores, shrunk towards none."""
-    n = len(scores)
-    R = scores.T @ scores / n
-    unit = np.sqrt(np.diag(R)) + 1e-12
-    R = (R + R.T) / np.outer(unit, unit) * (0.5 * n / (n + PRIOR_ROWS))
-    np.fill_diagonal(R, 1.0)
-    return R
-
-
 def fit_spread(
     u: np.ndarray,
     z: np.ndarray,
@@ -199,7 +187,7 @@ def fit_spread(
     tau_log_std, tau_slope = fit_std(np.ones((len(u), 1)), tau_own, u, np.ones(len(u)), np.eye(1))
     tau_scores = tau_own / np.exp(tau_log_std + u @ tau_slope)
     scores = np.column_stack([_scores(row, modes, own, std), tau_scores])
-    correlation = shrunk_correlation(scores)
+    correlation = correlation_of(scores)
     log_std, slope = spread(correlation[:N_CURVE, :N_CURVE])
     slopes = np.stack([slope] * N_CURVE + [tau_slope])
     return Spread(np.append(log_std, tau_log_std), slopes, correlation), scores
