@@ -48,7 +48,7 @@ def require_finite(
     """Raise ConfigError unless `value` is finite, >= (or >) `minimum`, and < `below`."""
     try:
         number = float(value)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         raise ConfigError(f"{owner}.{name} must be a number, got {value!r}") from None
     low_ok = number > minimum if exclusive else number >= minimum
     if not (math.isfinite(number) and low_ok and number < below):

@@ -8,6 +8,7 @@ from itertools import pairwise
 import numpy as np
 import pytest
 import torch
+from torch.overrides import TorchFunctionMode
 
 from reionemu import Emulator, MCDropoutEmulator, Normalizer, OutOfRangeError
 from reionemu.errors import ConfigError, ReionemuWarning
@@ -162,6 +163,30 @@ def test_leading_axes_are_kept_and_float32_is_taken():
     assert single.dtype == torch.float64
     np.testing.assert_allclose(single, rows, rtol=1e-5)
     assert list(module.parameters()) == []
+
+
+class LargestTensor(TorchFunctionMode):
+    """How many values the largest tensor has that a function returns."""
+
+    n_values = 0
+
+    def __torch_function__(self, func, types, args=(), kwargs=None):
+        found = func(*args, **(kwargs or {}))
+        if isinstance(found, torch.Tensor):
+            self.n_values = max(self.n_values, found.numel())
+        return found
+
+
+@pytest.mark.parametrize("kind", ["process, own realizations", "ensemble, tanh"])
+def test_many_points_are_taken_in_parts(kind):
+    """Not all with all points of training, or neurons, at once."""
+    module = as_module(emulator(SURROGATES[kind]()))
+    theta = torch.tensor(np.random.default_rng(13).uniform(LOW, HIGH, (20_000, 4)))
+    with LargestTensor() as largest, torch.no_grad():
+        found = module(theta)
+    assert largest.n_values <= theta.numel()
+    assert found.shape == (20_000, 3)
+    np.testing.assert_allclose(found[-3:], module(theta[-3:]), rtol=1e-12)
 
 
 def test_the_gradient_at_a_training_point_is_finite():

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from dataclasses import replace
 from itertools import pairwise
 
 import numpy as np
@@ -14,10 +15,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from reionemu.errors import RecordError
+from reionemu.models.calibration import Calibration
 from reionemu.models.ensemble import NetworkEnsemble
 from reionemu.models.ensemble.uncertainty import Uncertainty, calibrate
 from reionemu.models.inputs import Inputs
+from reionemu.models.spectrum import SurrogateSpectrum
 from reionemu.parameters import PARAMETER_NAMES
+from reionemu.targets import Target
 
 LOW, HIGH = np.array([7.0, 0.1, 0.1, 0.1]), np.array([9.0, 0.9, 2.0, 0.9])
 TYPICAL, BIAS = np.array([0.4, 2.0]), np.array([0.7, 1.5])
@@ -26,6 +30,11 @@ TYPICAL, BIAS = np.array([0.4, 2.0]), np.array([0.7, 1.5])
 def points(n: int, seed: int = 0) -> np.ndarray:
     """Parameters in a box."""
     return np.random.default_rng(seed).uniform(LOW, HIGH, (n, 4))
+
+
+def inner(n: int, seed: int = 0) -> np.ndarray:
+    """Parameters away from the walls."""
+    return LOW + (HIGH - LOW) * np.random.default_rng(seed).uniform(0.2, 0.8, (n, 4))
 
 
 def random_ensemble(activation: str = "tanh", n_members: int = 3, widths=(4, 7, 6, 2)):
@@ -77,6 +86,37 @@ def test_gradient_agrees_with_finite_differences(activation):
         step = 1e-5 * np.eye(4)[i]
         difference = ensemble.predict(theta + step)[0] - ensemble.predict(theta - step)[0]
         np.testing.assert_allclose(gradient[:, :, i], difference / 2e-5, rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize("coordinates", ["plain", "physical"])
+def test_the_slope_of_the_noise_is_that_of_finite_differences(coordinates):
+    ensemble, theta = random_ensemble(), inner(40)
+    inputs = Inputs.over(points(50), PARAMETER_NAMES, coordinates)
+    uncertainty = replace(ensemble.uncertainty, noise_slope=np.array([0.5, -0.4, 0.3, 0.7]))
+    ensemble = replace(ensemble, inputs=inputs, uncertainty=uncertainty)
+    found = ensemble.noise_gradient(theta)
+    assert found.shape == (40, 2, 4)
+    for i, step in enumerate(1e-5 * np.eye(4)):
+        difference = ensemble.predict(theta + step)[2] - ensemble.predict(theta - step)[2]
+        np.testing.assert_allclose(found[..., i], difference / 2e-5, rtol=1e-6, atol=1e-9)
+    assert ensemble.noise_gradient(theta[:0]).shape == (0, 2, 4)
+
+
+@pytest.mark.parametrize("transform", ["none", "ln", "log10"])
+def test_spectra_of_own_realizations_have_a_gradient(transform):
+    """Noise lifts the mean of a logarithm, by more where there is more of it."""
+    noise = np.array([0.8, 0.1])  # in units of outputs: much, so that its slope counts
+    ensemble = random_ensemble()
+    ensemble = replace(ensemble, uncertainty=replace(ensemble.uncertainty, noise=noise))
+    calibration = Calibration(np.array([1.2, 0.9]), np.zeros(2), np.eye(2), 50)
+    target = Target("dl_ksz", transform)
+    whole = SurrogateSpectrum(ensemble, target, calibration, noise_is_scatter=True)
+    theta = inner(20)
+    found = whole.gradient(theta)
+    for i, step in enumerate(1e-6 * np.eye(4)):
+        up, down = (whole.moments(theta + sign * step, 2, 0).mean for sign in (1, -1))
+        expected = (up - down) / 2e-6
+        np.testing.assert_allclose(found[..., i], expected, rtol=1e-5, atol=1e-6)
 
 
 def test_a_prediction_does_not_depend_on_the_batch():
@@ -144,6 +184,9 @@ BAD_OPTIONS = {
 }
 
 BAD_ARRAYS = {
+    "absurd weights": {"layer_1": np.full((3, 8, 6), 1e300)},
+    "an infinite scale": {"scale": np.array([1.0, np.inf])},
+    "noise that explodes": {"noise_slope": np.full(4, 1e3)},
     "nan": {"layer_1": np.full((3, 8, 6), np.nan)},
     "members that differ in number": {"layer_1": np.ones((2, 8, 6))},
     "widths that do not fit": {"layer_1": np.ones((3, 9, 6))},

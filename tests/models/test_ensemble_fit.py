@@ -134,14 +134,6 @@ def test_a_seed_gives_the_same_numbers_with_any_number_of_threads():
     assert not np.array_equal(first[0].layers[0], other.layers[0])
 
 
-def test_an_output_that_is_constant_is_predicted():
-    theta = points(60)
-    y = np.stack([truth(theta)[:, 0], np.full(60, 7.0)], axis=-1)
-    mean, std, noise = fit(theta, y)[0].predict(points(20, 1))
-    np.testing.assert_allclose(mean[:, 1], 7.0, atol=0.01)
-    assert np.isfinite([std, noise]).all()
-
-
 def test_progress_is_told():
     calls: list[tuple[int, int]] = []
     theta, options = points(40), dataclasses.replace(SMALL, epochs=25)
@@ -153,15 +145,6 @@ def test_too_few_points_are_refused():
     theta = np.repeat(points(15), 2, axis=0)
     with pytest.raises(DatasetError, match=r"16 points at least; there are 15"):
         fit(theta, truth(theta))
-
-
-@pytest.mark.parametrize("which", ["parameters", "targets"])
-def test_a_number_that_is_not_finite_is_refused(which):
-    theta = points(40)
-    inputs, y = Inputs.over(theta, NAMES), truth(theta)
-    (theta if which == "parameters" else y)[7, 1] = np.nan
-    with pytest.raises(DatasetError, match=rf"{which} of 1 simulation.*row 7"):
-        fit_ensemble(theta, y, inputs, options=SMALL)
 
 
 def test_training_that_diverges_says_so():

@@ -200,6 +200,9 @@ def test_a_record_gives_the_same_process_back(trained):
     np.testing.assert_array_equal(process.gradient(new), again.gradient(new))
 
 
+IMPOSSIBLE = (np.nan, np.inf, -0.1, 1e200, 10**400)
+
+
 @pytest.mark.parametrize(
     ("part", "key", "value"),
     [
@@ -215,6 +218,14 @@ def test_a_record_gives_the_same_process_back(trained):
         ("lengths", "rough", [1.0, 1.0]),
         ("lengths", "amplitude", "much"),
         ("lengths", "noise_slope", [[1.0] * 4]),
+        ("lengths", "noise_slope", [np.nan, 0.0, 0.0, 0.0]),
+        ("lengths", "noise_slope", [1e3, 0.0, 0.0, 0.0]),
+        ("lengths", "smooth", [1.0, np.inf, 1.0, 1.0]),
+        ("lengths", "rough", [1.0, 1e-300, 1.0, 1.0]),
+        *(("lengths", name, x) for name in ("amplitude", "noise") for x in IMPOSSIBLE),
+        *(("arrays", "scale", np.array([1.0, x, 1.0])) for x in (0.0, -1.0, np.nan, np.inf)),
+        ("arrays", "weights", np.full((90, 3), 1e300)),
+        ("arrays", "points", np.full((90, 4), -1e300)),
     ],
 )
 def test_what_is_no_record_of_a_process_is_refused(trained, part, key, value):

@@ -78,6 +78,12 @@ def test_what_cannot_be_a_coordinate_is_refused():
         Inputs.over(constant, PARAMETER_NAMES)
     with pytest.raises(DatasetError, match="kb_zre must be positive; in row 3 it is -1"):
         Inputs.over(negative, PARAMETER_NAMES)
+    with pytest.raises(DatasetError, match="no simulations"):
+        Inputs.over(THETA[:0], PARAMETER_NAMES)
+    with pytest.raises(DatasetError, match=r"shape \(40, 4\).*of which there are none"):
+        Inputs.over(THETA, ())
+    with pytest.raises(DatasetError, match=r"parameters of 1 simulation.*row 3"):
+        Inputs.over(np.where(negative < 0, np.nan, negative), PARAMETER_NAMES)
     with pytest.raises(ConfigError, match="physical coordinates need the parameters zmean_zre"):
         Inputs.over(THETA[:, :3], PARAMETER_NAMES[:3], "physical")
     with pytest.raises(ConfigError, match="did you mean 'plain'"):
@@ -101,6 +107,7 @@ def test_a_record_is_read_back(coordinates):
         ("low", [float("nan")] * 4),
         ("high", [float("inf")] * 4),
         ("low", ["a"] * 4),
+        ("low", [-(10**400)] * 4),
         ("coordinates", "polar"),
         ("coordinates", None),
         ("names", ["zmean_zre", "b0_zre", "alpha_zre", "kb_zre"]),

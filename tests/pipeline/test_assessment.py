@@ -250,7 +250,8 @@ def test_what_is_printed(capsys):
     assert lines[8].startswith("x_HI: mean 0.0013, 99% 0.0040, worst 0.0040; chi^2 0.16")
     assert lines[9].startswith("error bars are too narrow where ")
     assert lines[9].endswith("in 1, 2, 3 sigma, more than chance explains")
-    assert len(lines) == 10
+    assert lines[10] == "warning: error bars are too narrow: errors are 1.6 times what they say"
+    assert len(lines) == 11
     assert "68% lie in 1 sigma" in err
 
 

@@ -130,7 +130,8 @@ def test_a_file_that_does_not_say_is_judged_by_its_scatter(trained, training_fil
 
 def test_the_user_can_say_what_kind_of_suite_it_is(training_h5, tmp_path):
     options = TrainingOptions(suite=SuiteOptions(realizations="own", history=False))
-    artifact = pipeline.train_artifact(training_h5, "a", tmp_path / "out", options)
+    with pytest.warns(ReionemuWarning, match="says that realizations are 'shared'"):
+        artifact = pipeline.train_artifact(training_h5, "a", tmp_path / "out", options)
     emulator = artifact.emulator()
     assert emulator.suite.realizations == "own"
     assert emulator.history is None

@@ -240,3 +240,39 @@ def test_single_simulations_have_no_covariance(write: Callable[..., Path]) -> No
     assert "dl_covariance" not in training(path, realizations="mean")[1]
     path = write(SimulationConfig(realizations=(0, 1)))
     assert "dl_covariance" not in training(path)[1]
+
+
+KNOWN = {
+    "ell": [1.0, 2.0, 3.0001],
+    "covariance": np.diag([0.01, 0.02, 0.03]).tolist(),
+    "n_realizations": 9,
+}
+
+
+def test_a_suite_of_one_realization_knows_the_scatter_of_its_preset(write):
+    path = write(SimulationConfig(realizations=(3,)), seed_scatter=KNOWN)
+    attrs, arrays = training(path)
+    np.testing.assert_array_equal(arrays["dl_covariance"], np.diag([0.01, 0.02, 0.03]))
+    assert attrs["degrees_of_freedom"] == 8
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"ell": [1.0, 2.0, 3.3]},
+        {"ell": [1.0, 2.0]},
+        {"covariance": np.diag([0.01, -0.02, 0.03]).tolist()},
+        {"covariance": [[1.0]]},
+        {"covariance": "much"},
+        {"n_realizations": 1},
+        {"n_realizations": None},
+    ],
+)
+def test_a_scatter_that_is_not_of_these_spectra_is_left_alone(write, change):
+    path = write(SimulationConfig(realizations=(3,)), seed_scatter={**KNOWN, **change})
+    assert "dl_covariance" not in training(path)[1]
+
+
+def test_own_realizations_have_no_need_of_it(write):
+    path = write(SimulationConfig(realizations=OwnSeeds(5)), seed_scatter=KNOWN)
+    assert "dl_covariance" not in training(path)[1]

@@ -22,6 +22,9 @@ def main() -> None:
         app(prog_name="reionemu")
     except ReionemuError as error:
         _fail(str(error), 1)
+    except KeyboardInterrupt:
+        print("interrupted", file=sys.stderr)
+        sys.exit(130)
     except MemoryError:
         _fail("out of memory", 1)
     except OSError as error:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import sys
 import time
 from collections.abc import Iterator, Sequence
@@ -102,6 +103,10 @@ def _summary_of_errors(errors: dict[str, Any]) -> Iterator[str]:
             f"error bars are too {width} where {suspect['parameter']} is {suspect['low']:.4g} to "
             f"{suspect['high']:.4g}: {inside} in 1, 2, 3 sigma, more than chance explains"
         )
+    if not 0.4 < errors.get("reduced_chi2", 1.0) < 2.5:
+        kind = "narrow" if errors["reduced_chi2"] > 1 else "wide"
+        factor = errors["reduced_chi2"] ** 0.5
+        yield f"warning: error bars are too {kind}: errors are {factor:.2g} times what they say"
 
 
 def _coverage(errors: dict[str, Any], chi2: str = "chi2") -> str:
@@ -127,31 +132,28 @@ def print_skipped(skipped: Sequence[Any]) -> None:
 class ProgressLine:
     """A progress bar on a terminal; elsewhere a plain line now and then.
 
-    Call it with (what is going on, steps done, steps in all). Nothing is shown for work that is
-    done within two seconds.
+    Call it with (what is going on, steps done, steps in all); several things may go on at a time.
+    Nothing is shown for work that is done within two seconds.
     """
 
     DELAY, INTERVAL = 2.0, 10.0
 
     def __init__(self) -> None:
-        self._what = ""
-        self._started = self._shown = 0.0
-        self._first = 0  # steps done before the first call, as in a run that goes on
+        self._begun: dict[str, tuple[float, int]] = {}  # when, and how much was done by then
+        self._shown: dict[str, float] = {}
         self._bar: Any = None
-        self._task: Any = None
+        self._tasks: dict[str, Any] = {}
 
     def __call__(self, what: str, done: int, total: int) -> None:
         now = time.monotonic()
-        if what != self._what:
-            self.close()
-            self._what, self._started, self._shown, self._first = what, now, now, done
-        if now - self._started < self.DELAY and self._bar is None:
+        started, first = self._begun.setdefault(what, (now, done))
+        if now - started < self.DELAY:
             return
         if sys.stderr.isatty():
             self._update_bar(what, done, total)
-        elif now - self._shown >= self.INTERVAL or self._shown == self._started:
-            self._shown = now
-            left = (now - self._started) * (total - done) / max(done - self._first, 1)
+        elif now - self._shown.get(what, -math.inf) >= self.INTERVAL:
+            self._shown[what] = now
+            left = (now - started) * (total - done) / max(done - first, 1)
             say(f"{what}: {100 * done / max(total, 1):.0f}%, about {left:.0f} s left")
 
     def _update_bar(self, what: str, done: int, total: int) -> None:
@@ -162,14 +164,16 @@ class ProgressLine:
             columns = (*Progress.get_default_columns()[:-1], TimeRemainingColumn())
             self._bar = Progress(*columns, console=Console(stderr=True), transient=True)
             self._bar.start()
-            self._task = self._bar.add_task(what, total=total)
-        self._bar.update(self._task, completed=done, total=total)
+        if what not in self._tasks:
+            self._tasks[what] = self._bar.add_task(what, total=total)
+        self._bar.update(self._tasks[what], completed=done, total=total, visible=done < total)
 
     def close(self) -> None:
-        """Remove the bar."""
+        """Remove the bars."""
         if self._bar is not None:
             self._bar.stop()
-        self._bar, self._what = None, ""
+        self._bar, self._tasks = None, {}
+        self._begun, self._shown = {}, {}
 
 
 @contextmanager

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -10,8 +11,14 @@ import typer
 
 from ..errors import ConfigError, MissingFileError, MissingRecordError, OutOfRangeError
 from .choices import parse_value
-from .output import JsonOption, print_json
-from .predictions import as_document, print_many, print_neutral_fraction, print_one
+from .output import JsonOption, print_json, say
+from .predictions import (
+    as_document,
+    print_many,
+    print_neutral_fraction,
+    print_one,
+    realization_note,
+)
 
 if TYPE_CHECKING:
     from ..models.emulator import Emulator
@@ -72,10 +79,14 @@ def predict(
     history = None
     try:
         result = emulator.predict(theta, out_of_range=out_of_range, n_draws=draws, seed=seed)
-        if z is not None or (emulator.history is not None and (params is None or json)):
-            history = emulator.predict_history(theta, z, out_of_range=out_of_range)
+        if z is not None or emulator.history is not None:
+            with warnings.catch_warnings():  # said once already
+                warnings.simplefilter("ignore")
+                history = emulator.predict_history(theta, z, out_of_range=out_of_range)
     except OutOfRangeError as error:
         raise _out_of_range(error) from None
+    if emulator.suite is not None and (note := realization_note(emulator.suite)):
+        say(note)
     multipoles = _numbers("--ell", ell)
     if multipoles is not None:
         result = result.at(multipoles)
@@ -86,7 +97,7 @@ def predict(
         if z is not None and history is not None:
             print_neutral_fraction(history)
     else:
-        print_many(result, history)
+        print_many(result, history, z is not None)
 
 
 def _numbers(option: str, text: str | None) -> list[float] | None:
@@ -190,6 +201,7 @@ def _read_points(path: Path, names: tuple[str, ...]) -> dict[str, Any]:
     for number, line in enumerate(lines, start=1):
         if not rows and (line.lstrip().startswith("#") or not header):
             header = line.replace("#", " ").replace(",", " ").split() or header
+            header = [_BRIEF.get(name, name) for name in header]
             continue
         values = line.split("#")[0].replace(",", " ").split()
         if not values:
@@ -202,6 +214,8 @@ def _read_points(path: Path, names: tuple[str, ...]) -> dict[str, Any]:
             raise ConfigError(
                 f"{path}, line {number}: {len(values)} values under {len(header)} column names"
             )
+    if twice := [name for name in names if header.count(name) > 1]:
+        raise ConfigError(f"{path}: the column {twice[0]} stands there twice")
     missing = [name for name in names if name not in header]
     if missing:
         raise ConfigError(

@@ -8,6 +8,7 @@ from .output import print_table
 
 if TYPE_CHECKING:
     from ..models.emulator import History, Prediction
+    from ..models.suite import Suite
 
 
 def as_document(
@@ -47,11 +48,29 @@ def print_one(prediction: Prediction, history: History | None) -> None:
 def print_neutral_fraction(history: History) -> None:
     """A table of the neutral fraction of one point."""
     columns = zip(history.z, history.x_hi, history.x_hi_std, strict=True)
-    rows = [[f"{z:g}", f"{x:.5f}", f"{std:.5f}"] for z, x, std in columns]
+    rows = [[f"{z:g}", f"{x:.5f}", f"{std:.1e}"] for z, x, std in columns]
     print_table(["z", "x_HI", "+-"], rows)
 
 
-def print_many(prediction: Prediction, history: History | None) -> None:
+def realization_note(suite: Suite) -> str:
+    """What to know about the mean that an emulator of a suite gives; nothing if it is of many."""
+    if suite.realizations == "own":
+        return ""
+    n = suite.n_realizations
+    mean = "one realization" if n == 1 else f"the mean of {n} realizations"
+    known = "by how much is not known"
+    if suite.ln_covariance is not None:
+        import numpy as np
+
+        spread = 100 * np.sqrt(np.diag(suite.ln_covariance) / n)
+        known = f"by {spread.min():.0f} to {spread.max():.0f}%, 1 sigma"
+    return (
+        f"this is the spectrum of {mean}: that of many differs from it, {known}; +- is the "
+        "emulator's error alone"
+    )
+
+
+def print_many(prediction: Prediction, history: History | None, with_x_hi: bool) -> None:
     """Columns a program can read: a header, then one row a point."""
     label, centres = _label(prediction.quantity), prediction.ell
     names = [f"{label}_{ell:.1f}" for ell in centres]
@@ -63,8 +82,9 @@ def print_many(prediction: Prediction, history: History | None) -> None:
         for name in ("tau", "z50", "duration"):
             names += [name, f"std_{name}"]
             columns += [getattr(history, name)[:, None], getattr(history, f"{name}_std")[:, None]]
-        names += [f"x_HI_{z:g}" for z in history.z]
-        columns.append(history.x_hi)
+    if history is not None and with_x_hi:
+        names += [f"x_HI_{z:g}" for z in history.z] + [f"std_x_HI_{z:g}" for z in history.z]
+        columns += [history.x_hi, history.x_hi_std]
     print("#", *names)
     for rows in zip(*columns, strict=True):
         print(*(f"{value:.7g}" for row in rows for value in row))

@@ -9,6 +9,7 @@ import typer
 
 from .choices import EpochsOption, ModelOption, SeedOption, SetOption, SplitOption, training_options
 from .output import JsonOption, print_errors, print_json, progress_line, say, short
+from .predictions import realization_note
 
 
 def train(
@@ -64,4 +65,6 @@ def train(
         print_json({"path": artifact.path, "summary": summary, "metrics": metrics})
         return
     print_errors(metrics["errors"], summary["held_out"])
+    if note := realization_note(artifact.companions().suite):
+        say(note)
     print(f"saved {short(artifact.path)}")

@@ -44,6 +44,8 @@ def training_set(
     for line in stats.missing:
         say(f"note: {line}")
     averaged = stats.realizations_averaged
+    if averaged and max(averaged) == 1:
+        say("note: nothing was averaged: no two simulations have the same parameters")
     if json:
         means = {"realizations_averaged": averaged} if averaged else {}
         print_json({"path": h5_path, **counts(stats), **means})

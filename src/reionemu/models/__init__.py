@@ -8,6 +8,7 @@ registry                class names that records may name, and how to build them
 dense                   the same forward pass in NumPy
 torch_network           any PyTorch module as such a network
 inputs, width           the coordinates in which spectra are smooth, and the physics behind them
+training_set            what can be learned from
 gaussian_process        regression of all bins at once: the default
 ensemble                smooth networks that check each other
 out_of_fold             predictions of what a model did not see
@@ -17,6 +18,7 @@ calibration             making error bars right
 suite                   what kind of simulations a model learned from
 domain                  where there are training points
 companions              what is recorded beside a model
+recorded                what numbers of records may be
 interpolation           spectra at other multipoles, or through windows
 as_torch                derivatives of everything in PyTorch
 emulator                all of it: predictions with uncertainties

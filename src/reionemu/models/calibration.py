@@ -20,9 +20,6 @@ from .recorded import HUGE, numbers
 MIN_SIMULATIONS = 5
 """Fewer unseen simulations say too little about an error bar."""
 
-SHRINKAGES = np.geomspace(1e-3, 1, 31)
-"""By which correlations may be reduced: so much at least that their matrix has an inverse."""
-
 
 @dataclass(frozen=True, eq=False)
 class Calibration:
@@ -107,7 +104,8 @@ def correlation_of(errors: np.ndarray) -> np.ndarray:
 
     Measured with few simulations R is nearly singular, and its inverse far too large. The reduction
     a is that of the largest leave-one-out likelihood (Warton 2008, JASA 103, 340): with strong
-    correlations, or many simulations, it is small.
+    correlations, or many simulations, it is small. It is 1 / (n + 1) at least, as if one simulation
+    more had shown none: unseen simulations are further off than those left out, if there are few.
 
     Parameters
     ----------
@@ -129,13 +127,18 @@ def correlation_of(errors: np.ndarray) -> np.ndarray:
     return correlation
 
 
+def shrinkages(n: int) -> np.ndarray:
+    """By which correlations of errors of n simulations may be reduced."""
+    return np.geomspace(1 / (n + 1), 1, 31)
+
+
 def _shrinkage(z: np.ndarray, R: np.ndarray) -> float:
-    """Of `SHRINKAGES` the one by which all scores but one tell that one best."""
+    """By which all scores but one tell that one best."""
     n, (values, vectors) = len(z), np.linalg.eigh(R)
-    a = SHRINKAGES[:, None]
+    a = shrinkages(n)[:, None]
     variances = (1 - a) * n / (n - 1) * np.maximum(values, 0) + a
     # Leaving out a score changes the matrix by rank one: Sherman & Morrison.
     chi2 = (1 / variances) @ ((z @ vectors) ** 2).T
     kept = 1 - (1 - a) / (n - 1) * chi2
     loss = np.log(variances).sum(axis=1) + (np.log(kept) + chi2 / kept).mean(axis=1)
-    return float(SHRINKAGES[np.argmin(loss)])
+    return float(a[np.argmin(loss), 0])

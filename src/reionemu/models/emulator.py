@@ -347,7 +347,7 @@ class Emulator:
     def sample_covariance(
         self, theta: Any, area: float | None = None, *, out_of_range: str = "raise"
     ) -> np.ndarray:
-        """Covariance of the spectrum of one sky of given area, shape (b, b) or (n, b, b) [uK^4].
+        """Covariance of the spectrum of one sky of some area [sr]: (b, b) or (n, b, b) [uK^4].
 
         The scatter between realizations, which is no error of the emulator: by how much a map
         differs from the mean of many. It goes with the inverse of the area.
@@ -369,6 +369,11 @@ class Emulator:
         covariance[outside] = np.nan
         if area is not None:
             require_finite("sample_covariance", "area", area, minimum=0, exclusive=True)
+            if area > 4 * np.pi:
+                raise ConfigError(
+                    f"sample_covariance: area = {area:g} sr is more than the whole sky; a square "
+                    f"degree is {(np.pi / 180) ** 2:.3g} sr"
+                )
             if self.suite is None or self.suite.map_area is None:
                 raise ConfigError("the area of the simulated maps is not recorded")
             covariance = covariance * (self.suite.map_area / area)

@@ -46,7 +46,7 @@ def interpolate(
     Parameters
     ----------
     prediction : Prediction
-    ell : array_like, shape (m,)
+    ell : array_like, shape () or (m,)
         Multipoles, between the lowest and the highest bin centre.
     own : (ndarray of shape (b, w), ndarray of shape (w,)), optional
         Windows of the emulator's bins and their multipoles. The spline is then such that it has
@@ -62,13 +62,13 @@ def interpolate(
     ConfigError
         If multipoles are outside the range, or arrays are not such.
     """
-    ell = _numbers("ell", ell, 1)
+    ell = _numbers("ell", [ell] if np.ndim(ell) == 0 else ell, 1)
     nodes = _nodes(prediction.ell)
     outside = (ell < nodes[0] * (1 - 1e-9)) | (ell > nodes[-1] * (1 + 1e-9))
     if outside.any():
         raise ConfigError(
             f"ell = {ell[outside][0]:g} is outside the range of the emulator's bins, {nodes[0]:g} "
-            f"to {nodes[-1]:g}; there is no spectrum to interpolate"
+            f"to {nodes[-1]:g}; bins elsewhere are made by `reionemu spectra` (--ell-cut, --nbins)"
         )
     return _transformed(prediction, ell, spline_matrix(nodes, ell) @ _values(nodes, own))
 

@@ -19,6 +19,7 @@ from ..data.normalization import (
 )
 from ..targets import Target
 from .calibration import Calibration
+from .inputs import Inputs
 
 _MAX_VALUES = 2**22
 
@@ -36,6 +37,10 @@ class Network(Protocol):
 
 class Surrogate(Protocol):
     """A trained model with a Gaussian uncertainty, in the space of targets."""
+
+    @property
+    def inputs(self) -> Inputs:
+        """What it sees of parameters."""
 
     @property
     def n_outputs(self) -> int:

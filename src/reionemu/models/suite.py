@@ -8,8 +8,9 @@ from typing import Any
 
 import numpy as np
 
-from ..config import require_choice
+from ..config import require_choice, require_finite, require_int
 from ..errors import RecordError
+from .recorded import LARGE, numbers
 
 OWN, SHARED = "own", "shared"
 REALIZATIONS = (OWN, SHARED)
@@ -42,6 +43,10 @@ class Suite:
 
     def __post_init__(self) -> None:
         require_choice("suite", "realizations", self.realizations, REALIZATIONS)
+        require_int("suite", "n_realizations", self.n_realizations, minimum=1)
+        require_int("suite", "degrees_of_freedom", self.degrees_of_freedom, minimum=0)
+        if self.map_area is not None:
+            require_finite("suite", "map_area", self.map_area, minimum=0, exclusive=True)
 
     def options(self) -> dict[str, Any]:
         """What is recorded beside the arrays."""
@@ -60,14 +65,18 @@ class Suite:
     def from_record(cls, options: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -> Suite:
         """The inverse of `options` and `arrays`; RecordError if they are not such."""
         try:
-            area = options["map_area"]
             covariance = arrays.get("ln_covariance")
+            if covariance is not None:
+                b = len(covariance)
+                covariance = numbers("ln_covariance", covariance, (b, b), high=LARGE)
+                if not np.allclose(covariance, covariance.T) or (np.diag(covariance) < 0).any():
+                    raise ValueError("ln_covariance is no covariance")
             return cls(
                 options["realizations"],
-                int(options["n_realizations"]),
-                None if area is None else float(area),
-                None if covariance is None else np.array(covariance, float),
-                int(options.get("degrees_of_freedom", 0)),
+                options["n_realizations"],
+                options["map_area"],
+                covariance,
+                options.get("degrees_of_freedom", 0),
             )
         except (KeyError, TypeError, ValueError, OverflowError) as error:
             raise RecordError(f"what is recorded of the suite is not usable: {error}") from None

@@ -19,6 +19,9 @@ from .spectrum import NetworkSpectrum, SurrogateSpectrum
 from .torch_network import TorchNetwork
 from .width import _COEFFICIENTS
 
+_ROWS = 256
+"""Taken at once by a surrogate, for which each goes with all points of training."""
+
 
 class ConstantModule(nn.Module):
     """A module with constant arrays, which go with it to other devices."""
@@ -69,6 +72,9 @@ class _Surrogate(ConstantModule):
         self.hold(noise_scale=calibration.scale, noise_floor=calibration.floor)
 
     def forward(self, theta: torch.Tensor) -> torch.Tensor:
+        return torch.cat([self._targets(part) for part in theta.split(_ROWS)])
+
+    def _targets(self, theta: torch.Tensor) -> torch.Tensor:
         x = self.coordinates(theta)
         mean = self.mean(x)
         if not self._lifted:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -18,8 +19,10 @@ from ..data.splits import split_indices
 from ..errors import ConfigError
 from ..models.calibration import Calibration
 from ..models.emulator import DEFAULT_DRAWS
+from ..models.out_of_fold import OutOfFold
 from ..models.spectrum import NetworkSpectrum, SurrogateSpectrum
 from ..models.suite import OWN
+from ..targets import Target
 from ..training.builders import build_optimizer
 from ..training.train_loop import run_epochs
 from .learning_law import LearningLaw, fit_law, resample_laws
@@ -36,7 +39,7 @@ FEWEST_SIZES = 4
 N_RESAMPLED = 200
 STEP = 2**0.5
 SMALLEST, MOST_SIZES = 30, 8
-"""Of sizes by default: fewer simulations are off the law."""
+"""Of sizes by default: fewer simulations are off the law, and serve small suites alone."""
 
 
 class Estimate(NamedTuple):
@@ -130,8 +133,9 @@ def learning_curve(
     options : TrainingOptions, optional
         The model, and the split. What is tuned or cross-validated besides is left out.
     sizes : sequence of int, optional
-        How many simulations to train on, four numbers or more; by default up to eight, each 1.4
-        times the one before, the last all of the part. A smaller set is a part of a larger one.
+        How many simulations to train on, four numbers or more; by default four to eight, each 1.4
+        times the one before, or less of a small suite; the last is all of the part. A smaller set
+        is a part of a larger one.
     repeats : int
         How many times, each with the simulations in another order and another seed.
     progress : callable, optional
@@ -148,7 +152,10 @@ def learning_curve(
     data = load_data(h5_path)[0]
     seed = options.dataloader.seed
     parts = split_indices(len(data.X), options.split, seed)
-    chosen = _sizes(sizes, len(parts["train"]))
+    available = len(parts["train"])
+    if sizes is None:
+        sizes = _default_sizes(available, data.X.shape[1])
+    chosen = _sizes(sizes, available)
     require_usable(data, parts["train"])
     measured: list[_Measured] = []
     for repeat in range(repeats):
@@ -171,11 +178,15 @@ def learning_curve(
     )
 
 
-def _sizes(sizes: Sequence[int] | None, available: int) -> np.ndarray:
-    if sizes is None:
-        steps = np.arange(MOST_SIZES)[::-1]
-        found = np.unique(np.round(available / STEP**steps).astype(int))
-        sizes = found[found >= SMALLEST].tolist()
+def _default_sizes(available: int, p: int) -> list[int]:
+    """The last is all; the first, of p parameters, is enough for a fit if there are enough."""
+    n_steps = math.floor(math.log(max(available / SMALLEST, 1)) / math.log(STEP))
+    n_sizes = min(max(n_steps + 1, FEWEST_SIZES), MOST_SIZES)
+    first = min(max(available / STEP ** (n_sizes - 1), 3 * (p + 1)), available)
+    return np.round(np.geomspace(first, available, n_sizes)).astype(int).tolist()
+
+
+def _sizes(sizes: Sequence[int], available: int) -> np.ndarray:
     for size in sizes:
         require_int("learning_curve", "sizes", size, minimum=1)
     distinct = sorted(set(sizes))
@@ -218,13 +229,22 @@ def _measure(
     calibration = Calibration.of(own.mean, own.total, data.Y[rows].astype(np.float64))
     is_own = kind_of(data, options.suite, own) == OWN
     if "test" not in parts:
-        error_bar = own.std if is_own else own.total
-        spread = abs(target.derivative(own.mean)) * calibration.std(error_bar)
-        return _compare(data, rows, target.invert(own.mean), spread, "out-of-fold")
+        predicted, std = _spectra(own, target, calibration, is_own)
+        return _compare(data, rows, predicted, std, "out-of-fold")
     rows = parts["test"]
     surrogate = SurrogateSpectrum(model, target, calibration, is_own)
     found = surrogate.moments(data.X[rows].astype(np.float64), DEFAULT_DRAWS, seed)
     return _compare(data, rows, found.mean, found.std, "test")
+
+
+def _spectra(
+    own: OutOfFold, target: Target, calibration: Calibration, is_own: bool
+) -> tuple[np.ndarray, np.ndarray]:
+    """Mean spectra and their error bars, shape (n, b) each [uK^2]: see `SurrogateSpectrum`."""
+    y, error = own.mean, own.std if is_own else own.total
+    if is_own and target.is_logarithmic:
+        y = y + 0.5 * target.ln_base * calibration.std(own.noise) ** 2
+    return target.invert(y), abs(target.derivative(y)) * calibration.std(error)
 
 
 def _compare(

@@ -150,6 +150,13 @@ def _spread(
 def kind_of(data: TrainingSet, suite: SuiteOptions, own: OutOfFold) -> str:
     """Whether simulations have realizations of their own."""
     if suite.realizations != "auto":
+        if data.realizations not in (None, suite.realizations):
+            warnings.warn(
+                f"the file says that realizations are {data.realizations!r}; as was asked, they "
+                f"are taken as {suite.realizations!r}",
+                ReionemuWarning,
+                stacklevel=3,
+            )
         return suite.realizations
     if data.realizations is not None:
         return data.realizations
@@ -190,8 +197,15 @@ def _history(
     data: TrainingSet, rows: np.ndarray
 ) -> tuple[HistoryModel, OutOfFold] | tuple[None, None]:
     """A model of tau and of the history, where the file has them."""
-    there = data.tau is not None and data.x_hi is not None and data.z is not None
-    if not there or data.param_names != PARAMETER_NAMES:
+    there = [part is not None for part in (data.tau, data.x_hi, data.z)]
+    if not all(there) or data.param_names != PARAMETER_NAMES:
+        if any(there):
+            lacking = "the four parameters in their order" if all(there) else "tau or x_HI(z)"
+            warnings.warn(
+                f"tau and the history are not emulated: /training lacks {lacking}",
+                ReionemuWarning,
+                stacklevel=3,
+            )
         return None, None
     from ..models.history import fit_history
 

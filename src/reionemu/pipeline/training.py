@@ -97,6 +97,8 @@ def train_artifact(
         return done
     data, fingerprint, source = load_data(h5_path)
     parts = split_indices(len(data.X), options.split, options.dataloader.seed)
+    require_enough(data, parts["train"])
+    require_usable(data, parts["train"], averaged=not isinstance(options.model, ModelOptions))
     contents = Contents(
         dataset={"path": fingerprint["path"], "fingerprint": fingerprint, **describe(data)},
         source=source,
@@ -208,7 +210,6 @@ def _train(
 ) -> _Trained:
     chosen = options.model
     record = chosen.record(data.X.shape[1], data.Y.shape[1])
-    require_usable(data, parts["train"], averaged=not isinstance(chosen, ModelOptions))
     if isinstance(chosen, ModelOptions):
         network = train_network(data, parts, options, progress, run)
         outcome = network.outcome
@@ -226,11 +227,11 @@ def _train(
             },
             outcome.history,
         )
-    require_enough(data, parts["train"])
     assert options.fit.seed is not None
     device = options.fit.device
     trained = fit_surrogate(data, parts["train"], chosen, options.fit.seed, device, progress)
     fitted = with_surrogate(data, parts, options.suite, trained)
+    record |= {"coordinates": trained[0].inputs.coordinates}
     found = fitted.predictions
     rows = found["part"] == PARTS["val"]
     loss = float(np.mean((found["mean"] - found["truth"])[rows] ** 2))

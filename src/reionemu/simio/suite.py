@@ -63,20 +63,38 @@ def ln_covariance(
         The sum of these weights, but less than the number of maps with different initial
         conditions: rows that share these share their scatter as well.
 
-    None, if there are no such rows, or their maps are copies of one.
+    None, if there are no such rows, or their maps are copies of one; but of a suite whose rows all
+    share one map's initial conditions, the scatter that its campaign.json brings, if it is of these
+    bins: it was measured with other seeds.
     """
+    campaign = _campaign(h5)
+    if _kind(_maps(campaign), rows) == "shared" and all(len(row) == 1 for row in rows):
+        return _of_the_preset(campaign, sims[rows[0][0]][spectrum].parent["ell"][()])
     several = [(row, _spectra(sims, row, spectrum)) for row in rows if len(row) > 1]
     usable = [(row, dl) for row, dl in several if (dl > 0).all()]
     if not usable:
         return None
     freedom = sum(len(row) - 1 for row, _ in usable)
-    maps = _maps(_campaign(h5))
+    maps = _maps(campaign)
     names = [name for row, _ in usable for name in row]
     if maps.keys() >= set(names):
         freedom = min(freedom, len({maps[name] for name in names}) - 1)
     if freedom == 0:  # all are one map
         return None
     return covariances([dl for _, dl in usable])["pooled_ln_dl"], freedom
+
+
+def _of_the_preset(campaign: dict[str, Any], ell: np.ndarray) -> tuple[np.ndarray, int] | None:
+    """The scatter of ln D_ell that a campaign knows beforehand, if it is that of these bins."""
+    try:
+        known = campaign["seed_scatter"]
+        covariance = np.array(known["covariance"], dtype=np.float64)
+        freedom = int(known["n_realizations"]) - 1
+        alike = np.allclose(known["ell"], ell, rtol=1e-3, atol=0)
+    except _ODD:
+        return None
+    positive = covariance.shape == (len(ell),) * 2 and (np.linalg.eigvalsh(covariance) > 0).all()
+    return (covariance, freedom) if alike and positive and freedom > 0 else None
 
 
 def _spectra(sims: h5py.Group, row: Any, spectrum: str) -> np.ndarray:

@@ -12,6 +12,7 @@ import numpy as np
 from ...config import require_choice
 from ...errors import RecordError
 from ..inputs import Inputs
+from ..recorded import HUGE, LARGE, STEEP, numbers
 from .options import ACTIVATIONS
 from .uncertainty import Uncertainty
 
@@ -125,41 +126,42 @@ class NetworkEnsemble:
         inputs = Inputs.from_mapping(options.get("inputs") or {})
         try:
             require_choice("ensemble", "activation", options["activation"], ACTIVATIONS)
-            found = {name: np.array(array, np.float64) for name, array in arrays.items()}
-            layers = [found.pop(_layer_name(i)) for i in range(int(options["n_layers"]))]
-            uncertainty = Uncertainty(*(found.pop(name) for name in _OF_UNCERTAINTY))
-            mean, scale = found.pop("mean"), found.pop("scale")
-            if found:
-                raise ValueError(f"unknown arrays {', '.join(sorted(found))}")
-            ensemble = cls(inputs, options["activation"], tuple(layers), mean, scale, uncertainty)
-            ensemble._check()
+            p, b = inputs.dimension, len(arrays["mean"])
+            mean = numbers("mean", arrays["mean"], (b,))
+            scale = numbers("scale", arrays["scale"], (b,), low=1 / HUGE)
+            typical, bias, noise = (
+                numbers(name, arrays[name], (b,), low=1 / LARGE, high=LARGE)
+                for name in ("typical", "bias", "noise")
+            )
+            slope = numbers("noise_slope", arrays["noise_slope"], (p,), high=STEEP)
+            uncertainty = Uncertainty(typical, bias, noise, slope)
+            layers = _layers(arrays, int(options["n_layers"]), p, b)
+            ensemble = cls(inputs, options["activation"], layers, mean, scale, uncertainty)
+            if unknown := sorted(arrays.keys() - ensemble.arrays().keys()):
+                raise ValueError(f"unknown arrays {', '.join(unknown)}")
         except (KeyError, TypeError, ValueError, OverflowError) as error:
             raise RecordError(f"the recorded ensemble is not usable: {error}") from None
         return ensemble
 
-    def _check(self) -> None:
-        if len(self.layers) < 2 or self.mean.ndim != 1 or any(k.ndim != 3 for k in self.layers):
-            raise ValueError("an ensemble has two layers or more, of three dimensions")
-        m, p, b = self.n_members, self.inputs.dimension, self.n_outputs
-        widths = [p, *[layer.shape[2] for layer in self.layers[:-1]], b]
-        shapes: dict[str, tuple[int, ...]] = {"noise_slope": (p,)}
-        shapes |= dict.fromkeys(("mean", *_POSITIVE), (b,))
-        shapes |= {_layer_name(i): (m, k + 1, n) for i, (k, n) in enumerate(pairwise(widths))}
-        for name, array in self.arrays().items():
-            if array.shape != shapes[name] or not np.isfinite(array).all():
-                raise ValueError(
-                    f"{name} has shape {array.shape} where {shapes[name]} is expected, or is not "
-                    "finite"
-                )
-        for name in _POSITIVE:
-            if not (self.arrays()[name] > 0).all():
-                raise ValueError(f"{name} is not positive")
-        if m < 2 or b < 1:
-            raise ValueError(f"an ensemble of {m} members with {b} outputs has no spread")
-
 
 _OF_UNCERTAINTY = ("typical", "bias", "noise", "noise_slope")
-_POSITIVE = ("scale", "typical", "bias", "noise")
+
+
+def _layers(
+    arrays: Mapping[str, np.ndarray], n_layers: int, p: int, b: int
+) -> tuple[np.ndarray, ...]:
+    if n_layers < 2:
+        raise ValueError(f"an ensemble has two layers or more, not {n_layers}")
+    found = [arrays[_layer_name(i)] for i in range(n_layers)]
+    if any(np.ndim(layer) != 3 for layer in found):
+        raise ValueError("layers of an ensemble have three dimensions")
+    m, widths = len(found[0]), [p, *[np.shape(layer)[2] for layer in found[:-1]], b]
+    if m < 2 or b < 1:
+        raise ValueError(f"an ensemble of {m} members with {b} outputs has no spread")
+    return tuple(
+        numbers(_layer_name(i), layer, (m, n_in + 1, n_out), high=LARGE)
+        for i, (layer, (n_in, n_out)) in enumerate(zip(found, pairwise(widths), strict=True))
+    )
 
 
 def _layer_name(i: int) -> str:

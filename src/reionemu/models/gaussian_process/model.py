@@ -11,6 +11,7 @@ import numpy as np
 
 from ...errors import RecordError
 from ..inputs import Inputs
+from ..recorded import HUGE, LARGE, STEEP, numbers
 from .kernel import Hyperparameters, Scaled
 
 CHUNK = 256
@@ -111,32 +112,28 @@ class GaussianProcess:
         """
         inputs = Inputs.from_mapping(options.get("inputs") or {})
         try:
-            values = options["hyperparameters"]
-            lengths = [np.array(values[key], float) for key in ("smooth", "rough", "noise_slope")]
-            hyper = Hyperparameters(
-                lengths[0],
-                lengths[1],
-                float(values["amplitude"]),
-                float(values["noise"]),
-                lengths[2],
+            hyper = _hyperparameters(options["hyperparameters"], inputs.dimension)
+            n, r = np.shape(arrays["projection"])
+            p, b = inputs.dimension, len(arrays["mean"])
+            return cls(
+                inputs,
+                hyper,
+                points=numbers("points", arrays["points"], (n, p), high=LARGE),
+                mean=numbers("mean", arrays["mean"], (b,)),
+                weights=numbers("weights", arrays["weights"], (n, b)),
+                projection=numbers("projection", arrays["projection"], (n, r), high=LARGE),
+                scale=numbers("scale", arrays["scale"], (b,), low=1 / HUGE),
             )
-            process = cls(inputs, hyper, **{key: np.array(arrays[key], float) for key in _SHAPES})
-            process._check()
         except (KeyError, TypeError, ValueError) as error:
             raise RecordError(f"the recorded Gaussian process is not usable: {error}") from None
-        return process
-
-    def _check(self) -> None:
-        n, b, p, r = len(self.points), len(self.mean), self.inputs.dimension, 0
-        r = self.projection.shape[-1]
-        sizes = {"n": n, "b": b, "p": p, "r": r}
-        for name, shape in _SHAPES.items():
-            array, expected = getattr(self, name), tuple(sizes[size] for size in shape)
-            if array.shape != expected or not np.isfinite(array).all():
-                raise ValueError(f"{name} has shape {array.shape}, or is not finite")
-        lengths = np.array([self.hyper.smooth, self.hyper.rough])
-        if lengths.shape != (2, p) or not (lengths > 0).all() or len(self.hyper.noise_slope) != p:
-            raise ValueError(f"the lengths are not {p} positive numbers")
 
 
-_SHAPES = {"points": "np", "mean": "b", "weights": "nb", "projection": "nr", "scale": "b"}
+def _hyperparameters(values: Mapping[str, Any], p: int) -> Hyperparameters:
+    smooth, rough = (
+        numbers(key, values[key], (p,), low=1 / LARGE, high=LARGE) for key in ("smooth", "rough")
+    )
+    amplitude, noise = (
+        float(numbers(key, values[key], (), low=0, high=LARGE)) for key in ("amplitude", "noise")
+    )
+    slope = numbers("noise_slope", values["noise_slope"], (p,), high=STEEP)
+    return Hyperparameters(smooth, rough, amplitude, noise, slope)

@@ -239,7 +239,7 @@ class HistoryModel:
             R = values["correlation"]
             if not ((R == R.T).all() and (np.diag(R) == 1).all() and (np.abs(R) <= 1).all()):
                 raise ValueError("error_correlation is not a correlation matrix")
-        except (KeyError, TypeError, ValueError) as error:
+        except (KeyError, TypeError, ValueError, OverflowError) as error:
             raise RecordError(f"the recorded model of histories is not usable: {error}") from None
         return cls(inputs, curve, depth, Spread(**values))
 
