@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import h5py
 import numpy as np
@@ -12,9 +12,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from reionemu.errors import ConfigError, DatasetError
-from reionemu.pipeline.learning import learning_curve
+from reionemu.models.calibration import Calibration
+from reionemu.models.out_of_fold import OutOfFold
+from reionemu.models.spectrum import SurrogateSpectrum
+from reionemu.pipeline.learning import _spectra, learning_curve
 from reionemu.pipeline.learning_law import LearningLaw, fit_law, resample_laws
 from reionemu.pipeline.options import ModelOptions, TrainingOptions
+from reionemu.targets import Target
 
 NOISE = 0.02
 SIZES = np.array([20, 30, 45, 70])
@@ -112,6 +116,56 @@ def test_sizes_by_default_end_with_all(training_h5):
     assert curve.held_out == "out-of-fold"
     assert curve.mean[-1] == pytest.approx(math.sqrt(2 / math.pi) * NOISE, rel=0.35)
     assert np.isnan(curve.scatter).all()
+
+
+@pytest.mark.parametrize(
+    ("in_all", "split", "sizes"),
+    [
+        (64, {"train": 0.7, "val": 0.1, "test": 0.2}, [16, 22, 32, 45]),
+        (24, {"train": 0.9, "val": 0.1}, [9, 12, 16, 22]),
+    ],
+)
+def test_small_suites_have_curves(training_h5, tmp_path, in_all, split, sizes):
+    path = tmp_path / "small.h5"
+    path.write_bytes(training_h5.read_bytes())
+    with h5py.File(path, "r+") as h5:
+        for name in ("X", "Y"):
+            rows = h5[f"training/{name}"][:in_all]
+            del h5[f"training/{name}"]
+            h5[f"training/{name}"] = rows
+    curve = learning_curve(path, TrainingOptions(split=split), repeats=1)
+    assert curve.sizes.tolist() == sizes
+
+
+def test_too_small_a_suite_has_none(training_h5):
+    options = TrainingOptions(split={"train": 0.1, "val": 0.9})
+    with pytest.raises(ConfigError, match="4 different sizes or more, there are 2; there are 10"):
+        learning_curve(training_h5, options, repeats=1)
+
+
+@dataclass
+class Told:
+    """A surrogate that says what it is told."""
+
+    moments: tuple
+
+    def predict(self, theta):
+        return self.moments
+
+
+@pytest.mark.parametrize("transform", ["ln", "log10", "none"])
+@pytest.mark.parametrize("is_own", [True, False])
+def test_out_of_fold_spectra_are_those_of_a_spectrum(transform, is_own):
+    """Of realizations of their own, the mean of a log-normal."""
+    rng = np.random.default_rng(3)
+    mean, std, noise, truth = rng.uniform(0.1, 0.5, (4, 20, 3))
+    own, target = OutOfFold(mean, std, noise), Target("dl_ksz", transform, 0.0)
+    calibration = Calibration.of(mean, own.total, truth)
+    spectrum = SurrogateSpectrum(Told((mean, std, noise)), target, calibration, is_own)
+    expected = spectrum.moments(np.zeros((20, 4)), 1, 0)
+    found = _spectra(own, target, calibration, is_own)
+    np.testing.assert_allclose(found[0], expected.mean, rtol=1e-12)
+    np.testing.assert_allclose(found[1], expected.std, rtol=1e-12)
 
 
 def test_networks_have_curves_without_error_bars(training_h5):

@@ -84,7 +84,7 @@ class EmulatorModule(ConstantModule):
         target = self._emulator.target
         if target.is_logarithmic:
             y = torch.exp(target.ln_base * y) - target.eps
-        return self._masked(y, points).reshape(*theta.shape[:-1], -1)
+        return self._masked(y, points).reshape(*theta.shape[:-1], y.shape[-1])
 
     def tau(self, theta: torch.Tensor) -> torch.Tensor:
         """The optical depth, shape (...), of parameters of shape (..., p).

@@ -415,7 +415,7 @@ class Emulator:
     def _is_sparse(self, points: np.ndarray) -> np.ndarray:
         if self._domain is None or self.box is None:
             return np.zeros(len(points), bool)
-        return self._domain.sparse(points) & ~self.box.outside(points).any(axis=1)
+        return self._domain.sparse(points)
 
     def _history(self) -> HistoryModel:
         if self.history is None:
@@ -431,11 +431,12 @@ class Emulator:
         require_choice("predict", "out_of_range", out_of_range, OUT_OF_RANGE)
         points, single = as_theta(theta, self.parameter_names)
         outside = self._check_box(points, out_of_range)
+        sparse = self._is_sparse(points).any()
         if outside.any():  # to be answered with NaN: what stands there must only be computable
             assert self.box is not None
             points = points.copy()
             points[outside] = np.mean([self.box.low, self.box.high], axis=0)
-        if self._is_sparse(points).any():
+        if sparse:
             warnings.warn(
                 "some points are far from all training points, though inside the box: error bars "
                 "are less sure there (see Emulator.is_sparse)",

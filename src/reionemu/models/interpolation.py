@@ -62,7 +62,7 @@ def interpolate(
     ConfigError
         If multipoles are outside the range, or arrays are not such.
     """
-    ell = _numbers("ell", [ell] if np.ndim(ell) == 0 else ell, 1)
+    ell = _numbers("ell", np.atleast_1d(ell) if np.isscalar(ell) else ell, 1)
     nodes = _nodes(prediction.ell)
     outside = (ell < nodes[0] * (1 - 1e-9)) | (ell > nodes[-1] * (1 + 1e-9))
     if outside.any():

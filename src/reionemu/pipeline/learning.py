@@ -31,7 +31,7 @@ from .networks import build_network, optimizer_config, spectrum_of
 from .options import ModelOptions, TrainingOptions
 from .progress import Progress
 from .surrogates import fit_surrogate, kind_of, target_of
-from .usable import require_enough, require_usable
+from .usable import fewest, require_enough, require_usable
 
 FEWEST_SIZES = 4
 """Three numbers describe the law; a fourth size tells whether it holds."""
@@ -182,7 +182,7 @@ def _default_sizes(available: int, p: int) -> list[int]:
     """The last is all; the first, of p parameters, is enough for a fit if there are enough."""
     n_steps = math.floor(math.log(max(available / SMALLEST, 1)) / math.log(STEP))
     n_sizes = min(max(n_steps + 1, FEWEST_SIZES), MOST_SIZES)
-    first = min(max(available / STEP ** (n_sizes - 1), 3 * (p + 1)), available)
+    first = min(max(available / STEP ** (n_sizes - 1), fewest(p)), available)
     return np.round(np.geomspace(first, available, n_sizes)).astype(int).tolist()
 
 

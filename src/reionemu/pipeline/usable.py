@@ -44,13 +44,17 @@ def require_usable(data: TrainingSet, train: np.ndarray, *, averaged: bool = Tru
             )
 
 
+def fewest(p: int) -> int:
+    """How many simulations it takes to learn anything about p parameters."""
+    return 3 * (p + 1)
+
+
 def require_enough(data: TrainingSet, train: np.ndarray) -> None:
     """Raise DatasetError unless there are rows enough to learn anything from."""
     n, p = len(train), data.X.shape[1]
-    fewest = 3 * (p + 1)
-    if n < fewest:
+    if n < fewest(p):
         raise DatasetError(
-            f"{n} simulations to train on are too few for {p} parameters; give {fewest} or more "
+            f"{n} simulations to train on are too few for {p} parameters; give {fewest(p)} or more "
             "(100 for an error of a percent), or a larger part of the split"
         )
 
