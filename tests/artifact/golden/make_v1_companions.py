@@ -57,7 +57,8 @@ def write_dataset(path: Path) -> None:
 def train(name: str, out: Path, dataset: Path, options: TrainingOptions) -> None:
     artifact = train_artifact(dataset, name, out, options.seeded(1), description="For later.")
     emulator, z = artifact.emulator(), np.linspace(6.0, 11.0, 6)
-    theta = LOW + (HIGH - LOW) * np.random.default_rng(11).uniform(0.2, 0.8, (6, 4))
+    low, high = np.array(emulator.box.low), np.array(emulator.box.high)
+    theta = low + (high - low) * np.random.default_rng(11).uniform(0.2, 0.8, (6, 4))
     prediction, history = emulator.predict(theta), emulator.predict_history(theta, z)
     numbers = {key: getattr(prediction, key) for key in ("mean", "std", "covariance")}
     numbers |= {key: getattr(history, key) for key in ("z", "x_hi", "x_hi_std", "tau", "tau_std")}
