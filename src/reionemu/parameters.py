@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
@@ -66,9 +67,14 @@ class ParameterBox:
 
         The box comes from float32 training arrays, so a millionth of its size is forgiven.
         """
+        low, high = self._forgiving
+        return ~((theta >= low) & (theta <= high))
+
+    @cached_property
+    def _forgiving(self) -> tuple[np.ndarray, np.ndarray]:
         low, high = np.array(self.low), np.array(self.high)
         slack = 1e-6 * np.maximum(high - low, np.maximum(abs(low), abs(high)))
-        return ~((theta >= low - slack) & (theta <= high + slack))
+        return low - slack, high + slack
 
     def error(self, theta: np.ndarray) -> OutOfRangeError:
         """The error for the first entry of theta, shape (n, p), that lies outside."""

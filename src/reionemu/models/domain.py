@@ -49,14 +49,15 @@ class Domain:
 
         Points outside the box do not count as such: they have a warning of their own.
         """
-        sparse = ~np.any(self.box.outside(theta), axis=1)
-        sparse[sparse] = len(self._own) * np.exp(-self.emptiness(theta[sparse])) < CHANCE
-        return sparse
+        empty = self.emptiness(theta) > self._bound
+        if empty.any():
+            empty &= ~np.any(self.box.outside(theta), axis=1)
+        return np.asarray(empty)
 
     def emptiness(self, theta: np.ndarray) -> np.ndarray:
         """n V of points theta, shape (m, p), in the box: shape (m,). See above."""
         x = self._to_unit(theta)
-        reach = _to_nearest(x, self._own)[:, None]
+        reach = _to_nearest(x, self._columns)[:, None]
         sides = np.minimum(x + reach, 1) - np.maximum(x - reach, 0)
         return len(self._own) * sides.prod(axis=1)
 
@@ -64,19 +65,33 @@ class Domain:
     def _own(self) -> np.ndarray:
         return self._to_unit(self.points)
 
-    def _to_unit(self, theta: np.ndarray) -> np.ndarray:
-        """In sides of the box, shape (m, q), of the q parameters that vary in it."""
+    @cached_property
+    def _bound(self) -> float:
+        """n V at which n exp(-n V) is `CHANCE`."""
+        return float(np.log(len(self._own) / CHANCE))
+
+    @cached_property
+    def _columns(self) -> np.ndarray:
+        return np.ascontiguousarray(self._own.T)[:, None, :]
+
+    @cached_property
+    def _sides(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Which parameters vary in the box, and of those the lower bounds and the sides."""
         low, high = np.array(self.box.low), np.array(self.box.high)
         vary = high > low
-        return (theta[:, vary] - low[vary]) / (high - low)[vary]
+        return vary, low[vary], (high - low)[vary]
+
+    def _to_unit(self, theta: np.ndarray) -> np.ndarray:
+        """In sides of the box, shape (m, q), of the q parameters that vary in it."""
+        vary, low, sides = self._sides
+        return (theta[:, vary] - low) / sides
 
 
-def _to_nearest(x: np.ndarray, points: np.ndarray) -> np.ndarray:
-    """Largest coordinate difference to the nearest of points, shape (n, q): shape (m,)."""
-    columns = points.T.astype(np.float32)[:, None, :]
-    step = max(1, _MAX_VALUES // max(points.size, 1))
+def _to_nearest(x: np.ndarray, columns: np.ndarray) -> np.ndarray:
+    """Largest coordinate difference to the nearest of points, shape (q, 1, n): shape (m,)."""
+    step = max(1, _MAX_VALUES // max(columns.size, 1))
     nearest = np.empty(len(x))
     for i in range(0, len(x), step):
-        part = x[i : i + step].T.astype(np.float32)[:, :, None]
+        part = x[i : i + step].T[:, :, None]
         nearest[i : i + step] = np.abs(part - columns).max(axis=0).min(axis=1)
     return nearest

@@ -208,9 +208,10 @@ class Emulator:
         points, outside, single = self._points(theta, out_of_range)
         found = self.spectrum.moments(points, n_draws, seed)
         values = [found.mean, found.std, found.covariance]
-        for value in values:
-            if value is not None:
-                value[outside] = np.nan
+        if outside.any():
+            for value in values:
+                if value is not None:
+                    value[outside] = np.nan
         if single:
             values = [None if value is None else value[0] for value in values]
         mean, std, covariance = values

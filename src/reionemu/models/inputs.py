@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -93,8 +94,14 @@ class Inputs:
 
     def __call__(self, theta: np.ndarray) -> np.ndarray:
         """Coordinates, shape (n, p), of points, shape (n, p)."""
+        middle, half = self._scale
+        return (self._raw(theta) - middle) / half
+
+    @cached_property
+    def _scale(self) -> tuple[np.ndarray, np.ndarray]:
+        """Middle, and half the width, of the range of each coordinate."""
         low, high = np.array(self.low), np.array(self.high)
-        return 2 * (self._raw(theta) - low) / (high - low) - 1
+        return (low + high) / 2, (high - low) / 2
 
     def jacobian(self, theta: np.ndarray) -> np.ndarray:
         """Derivatives of coordinates (second axis) by parameters (third), shape (n, p, p)."""
@@ -106,7 +113,7 @@ class Inputs:
                 for i, name in enumerate(self.names)
             ]
             jacobian = np.stack(slopes, axis=-1)[:, None, :] * np.eye(len(self.names))
-        return jacobian * (2 / (np.array(self.high) - np.array(self.low)))[:, None]
+        return jacobian / self._scale[1][:, None]
 
     def _raw(self, theta: np.ndarray) -> np.ndarray:
         if self.coordinates == "physical":

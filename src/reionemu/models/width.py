@@ -71,37 +71,38 @@ class LinearTheory:
         of sigma(alpha, kb) from scales larger than R; and ln sigma_z.
         """
         zmean, alpha, kb, b0 = theta.T
-        ln_sigma = 0.5 * np.log(self._variances(alpha, kb)[0])
-        width = np.log1p(zmean) + np.log(b0) + self._ln_growth(zmean)[0] + ln_sigma[0]
+        ln_sigma = 0.5 * np.log(self._variances(alpha, kb))
+        width = np.log1p(zmean) + np.log(b0) + self._ln_growth(zmean) + ln_sigma[0]
         return np.stack([zmean, *(ln_sigma[1:] - ln_sigma[0]), width], axis=-1)
 
     def coordinates_jacobian(self, theta: np.ndarray) -> np.ndarray:
         """Derivatives of coordinates (second axis) by parameters (third), shape (n, 4, 4)."""
         zmean, alpha, kb, b0 = theta.T
-        variance, by_alpha, by_kb = self._variances(alpha, kb)
+        variance = self._variances(alpha, kb)
+        by_alpha, by_kb = self._variance_slopes(alpha, kb)
         by_alpha, by_kb = 0.5 * by_alpha / variance, 0.5 * by_kb / variance
         jacobian = np.zeros((len(theta), 4, 4))
         jacobian[:, 0, 0] = 1.0
         for i in (1, 2):
             jacobian[:, i, 1] = by_alpha[i] - by_alpha[0]
             jacobian[:, i, 2] = by_kb[i] - by_kb[0]
-        jacobian[:, 3, 0] = 1 / (1 + zmean) + self._ln_growth(zmean)[1]
+        jacobian[:, 3, 0] = 1 / (1 + zmean) + self._ln_growth_slope(zmean)
         jacobian[:, 3, 1], jacobian[:, 3, 2], jacobian[:, 3, 3] = by_alpha[0], by_kb[0], 1 / b0
         return jacobian
 
-    def _variances(
-        self, alpha: np.ndarray, kb: np.ndarray
-    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """sigma^2 of all scales, and of those beyond each radius; derivatives by alpha and kb.
+    def _variances(self, alpha: np.ndarray, kb: np.ndarray) -> np.ndarray:
+        """sigma^2 of all scales, and of those beyond each radius: shape (3, n)."""
+        k, weights = self._integrand
+        return (np.exp(-2 * alpha[:, None] * np.log1p(k / kb[:, None])) @ weights).T
 
-        Shape (3, n) each.
-        """
+    def _variance_slopes(self, alpha: np.ndarray, kb: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Derivatives of `_variances` by alpha and by kb, shape (3, n) each."""
         k, weights = self._integrand
         ratio = k / kb[:, None]
         ln_bias = np.log1p(ratio)
         terms = np.exp(-2 * alpha[:, None] * ln_bias)
         by_kb = (terms * ratio / (1 + ratio)) @ weights * (2 * alpha / kb)[:, None]
-        return (terms @ weights).T, -2 * ((terms * ln_bias) @ weights).T, by_kb.T
+        return -2 * ((terms * ln_bias) @ weights).T, by_kb.T
 
     @cached_property
     def _integrand(self) -> tuple[np.ndarray, np.ndarray]:
@@ -130,18 +131,23 @@ class LinearTheory:
         transfer = log / (log + (14.2 + 731 / (1 + 62.5 * q)) * q**2)
         return k**self.n_s * transfer**2
 
-    def _ln_growth(self, z: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """ln D1, 1 today, of matter and a cosmological constant, and its derivative.
+    def _ln_growth(self, z: np.ndarray) -> np.ndarray:
+        """ln D1, 1 today, of matter and a cosmological constant.
 
         D = a (1 + x)^-1 2F1(3/2, 1; 11/6; x/(1 + x)), x = a^3 (1 - Om)/Om.
         """
         a = 1 / (1 + z)
         x = a**3 * (1 - self.omega_m) / self.omega_m
+        return np.log(a * _series(x / (1 + x))[0] / (1 + x)) - self._ln_growth_today
+
+    def _ln_growth_slope(self, z: np.ndarray) -> np.ndarray:
+        """d ln D1/dz."""
+        a = 1 / (1 + z)
+        x = a**3 * (1 - self.omega_m) / self.omega_m
         w = x / (1 + x)
         series, slope = _series(w)
-        # d/dz: of ln a, -ln(1 + x) and of ln F, where dx/dz = -3 a x and dw/dx = (1 - w)^2
-        by_z = -a + 3 * a * w - 3 * a * w * (1 - w) * slope / series
-        return np.log(a) - np.log1p(x) + np.log(series) - self._ln_growth_today, by_z
+        # Of ln a, -ln(1 + x) and of ln F, where dx/dz = -3 a x and dw/dx = (1 - w)^2.
+        return -a + 3 * a * w - 3 * a * w * (1 - w) * slope / series
 
     @cached_property
     def _ln_growth_today(self) -> float:
@@ -153,12 +159,14 @@ class LinearTheory:
 _COEFFICIENTS = np.cumprod([1.0, *((1.5 + n) / (11 / 6 + n) for n in range(N_GROWTH - 1))])
 _SLOPES = np.append(np.polynomial.polynomial.polyder(_COEFFICIENTS), 0.0)
 _TERMS = np.stack([_COEFFICIENTS, _SLOPES], axis=-1)
+_MANY = np.arange(N_GROWTH), _TERMS
+_FEW = np.arange(N_FEW), _TERMS[:N_FEW]
 
 
 def _series(w: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """2F1(3/2, 1; 11/6; w) and its derivative, for w, shape (n,), from 0 to below 1."""
-    n = N_GROWTH if w.max(initial=0) > FEW_UP_TO else N_FEW
-    series, slope = (w[:, None] ** np.arange(n) @ _TERMS[:n]).T
+    powers, terms = _MANY if w.max(initial=0) > FEW_UP_TO else _FEW
+    series, slope = (w[:, None] ** powers @ terms).T
     return series, slope
 
 

@@ -12,8 +12,8 @@ from .evidence import JITTER, factorize, find_hyperparameters
 from .kernel import Hyperparameters
 from .model import GaussianProcess
 
-TOLERANCE = 0.1
-"""How much the standard deviation of the mean may grow by leaving directions out, relatively."""
+TOLERANCE, ALONE = 0.05, 0.2
+"""How much, relatively, the whole error may grow by leaving directions out; the mean's alone."""
 
 N_PROBES = 1000
 
@@ -89,6 +89,7 @@ def _projection(
     order = np.argsort(-reductions.max(axis=0))
     variance = hyper.prior_variance - np.cumsum(reductions[:, order], axis=1)
     variance = np.maximum(variance, JITTER)
-    excess = np.sqrt(variance / variance[:, -1:]).max(axis=0) - 1
-    needed = int(np.argmax(excess <= TOLERANCE)) + 1
+    total = variance + hyper.noise_variance(probes)[:, None]
+    few = [np.sqrt(of / of[:, -1:]).max(axis=0) - 1 for of in (total, variance)]
+    needed = int(np.argmax((few[0] <= TOLERANCE) & (few[1] <= ALONE))) + 1
     return root[:, order[:needed]]

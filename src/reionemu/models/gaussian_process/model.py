@@ -60,8 +60,16 @@ class GaussianProcess:
         theta : ndarray, shape (n, p)
         """
         x = self.inputs(theta)
+        if 0 < len(x) <= CHUNK:
+            mean, variance = self._moments(x)
+            return self._in_units(x, mean, variance)
         parts = [self._moments(x[i : i + CHUNK]) for i in range(0, max(len(x), 1), CHUNK)]
         mean, variance = (np.concatenate(part) for part in zip(*parts, strict=True))
+        return self._in_units(x, mean, variance)
+
+    def _in_units(
+        self, x: np.ndarray, mean: np.ndarray, variance: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         noise = np.sqrt(self.hyper.noise_variance(x))
         return mean, np.sqrt(variance)[:, None] * self.scale, noise[:, None] * self.scale
 
