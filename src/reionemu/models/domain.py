@@ -59,7 +59,8 @@ class Domain:
         x = self._to_unit(theta)
         reach = _to_nearest(x, self._columns)[:, None]
         sides = np.minimum(x + reach, 1) - np.maximum(x - reach, 0)
-        return len(self._own) * sides.prod(axis=1)
+        with np.errstate(over="ignore"):  # far outside, where nobody asks
+            return len(self._own) * sides.prod(axis=1)
 
     @cached_property
     def _own(self) -> np.ndarray:
