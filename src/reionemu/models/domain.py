@@ -56,10 +56,10 @@ class Domain:
 
     def emptiness(self, theta: np.ndarray) -> np.ndarray:
         """n V of points theta, shape (m, p), in the box: shape (m,). See above."""
-        x = self._to_unit(theta)
-        reach = _to_nearest(x, self._columns)[:, None]
-        sides = np.minimum(x + reach, 1) - np.maximum(x - reach, 0)
-        with np.errstate(over="ignore"):  # far outside, where nobody asks
+        with np.errstate(over="ignore", invalid="ignore"):  # far outside, where nobody asks
+            x = self._to_unit(theta)
+            reach = _to_nearest(x, self._columns)[:, None]
+            sides = np.minimum(x + reach, 1) - np.maximum(x - reach, 0)
             return len(self._own) * sides.prod(axis=1)
 
     @cached_property
