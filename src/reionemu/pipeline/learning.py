@@ -9,25 +9,20 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-import torch
-from torch import nn
 
 from ..config import require_finite, require_int
 from ..data.arrays import TrainingSet
-from ..data.dataloaders import loaders_for
 from ..data.splits import split_indices
 from ..errors import ConfigError
 from ..models.calibration import Calibration
 from ..models.emulator import DEFAULT_DRAWS
 from ..models.out_of_fold import OutOfFold
-from ..models.spectrum import NetworkSpectrum, SurrogateSpectrum
+from ..models.spectrum import SurrogateSpectrum
 from ..models.suite import OWN
 from ..targets import Target
-from ..training.builders import build_optimizer
-from ..training.train_loop import run_epochs
 from .learning_law import LearningLaw, fit_law, resample_laws
 from .loading import load_data
-from .networks import build_network, optimizer_config, spectrum_of
+from .networks import spectrum_of, train_network
 from .options import ModelOptions, TrainingOptions
 from .progress import Progress
 from .surrogates import fit_surrogate, kind_of, target_of
@@ -220,7 +215,9 @@ def _measure(
     if isinstance(options.model, ModelOptions):
         held_out = "test" if "test" in parts else "val"
         rows = parts[held_out]
-        spectrum = _train_network(data, parts, options, seed)
+        seeded = replace(options, fit=replace(options.fit, seed=seed))
+        network = train_network(data, parts, seeded)
+        spectrum = spectrum_of(network.model, network.normalizers, data)
         predicted = spectrum.moments(data.X[rows].astype(np.float64), DEFAULT_DRAWS, seed).mean
         return _compare(data, rows, predicted, None, held_out)
     rows = parts["train"]
@@ -259,23 +256,6 @@ def _compare(
     error = float(errors.mean())
     bar = None if std is None else float(np.mean(std / np.abs(truth)))
     return _Measured(error, float(errors.std() / np.sqrt(len(rows)) / error), bar, held_out)
-
-
-def _train_network(
-    data: TrainingSet, parts: Mapping[str, np.ndarray], options: TrainingOptions, seed: int
-) -> NetworkSpectrum:
-    loaders, normalizers = loaders_for(data.X, data.Y, parts, options.dataloader)
-    torch.manual_seed(seed)
-    model = build_network(data, options)
-    run_epochs(
-        model,
-        loaders["train"],
-        loaders["val"],
-        build_optimizer(model, optimizer_config(options)),
-        nn.MSELoss(),
-        replace(options.fit, seed=seed),
-    )
-    return spectrum_of(model.cpu(), normalizers, data)
 
 
 def _estimate(value: float, others: Sequence[float]) -> Estimate:

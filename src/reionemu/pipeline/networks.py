@@ -49,16 +49,16 @@ def train_network(
     data: TrainingSet,
     parts: Mapping[str, np.ndarray],
     options: TrainingOptions,
-    progress: Progress | None,
-    run: Run,
+    progress: Progress | None = None,
+    run: Run | None = None,
 ) -> TrainedNetwork:
-    """Train on the rows "train", stopping by those of "val", recording as it goes."""
+    """Train on the rows "train", stopping by those of "val"; with a run, recording as it goes."""
     loaders, normalizers = loaders_for(data.X, data.Y, parts, options.dataloader)
     assert options.fit.seed is not None
     torch.manual_seed(options.fit.seed)
     model = build_network(data, options)
     epochs = options.fit.epochs
-    with stopping(run):
+    with stopping(run) if run is not None else contextlib.nullcontext():
         outcome = run_epochs(
             model,
             loaders["train"],
