@@ -103,9 +103,6 @@ from .errors import (
     ReionemuWarning as ReionemuWarning,
 )
 from .models.emulator import Emulator as Emulator
-from .models.emulator import History as History
-from .models.emulator import JointDraws as JointDraws
-from .models.emulator import Prediction as Prediction
 from .models.four_param_emulator import FourParamEmulator as FourParamEmulator
 from .models.mc_dropout_emulator import (
     MCDropoutEmulator as MCDropoutEmulator,
@@ -116,6 +113,9 @@ from .models.mc_dropout_emulator import (
 from .models.mc_dropout_emulator import (
     predict_mc as predict_mc,
 )
+from .models.prediction import History as History
+from .models.prediction import JointDraws as JointDraws
+from .models.prediction import Prediction as Prediction
 from .simio.build_xy import (
     BuildStats as BuildStats,
 )

@@ -20,7 +20,8 @@ placing        names, and putting a directory in place in one step
 experiment     what a record is made of
 write          save_artifact and its helpers
 recording      start_artifact: a record written as the run goes; run, run_folder, pulse, runs
-read           load_artifact: a record, its model, its emulator; folder, facts, unfinished
+read           load_artifact: a record, its model, its emulator; folder, facts, assembling,
+               fitting, unfinished
 checking/      whether a record is whole
 past           earlier records of a name: history, restore, prune
 collection/    catalogue: many records

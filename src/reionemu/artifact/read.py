@@ -17,10 +17,8 @@ from ..errors import (
     RecordError,
     ReionemuWarning,
 )
-from ..models.calibration import Calibration
 from ..models.companions import Companions
 from ..models.dense import DenseNetwork
-from ..models.domain import Domain
 from ..models.emulator import Emulator
 from ..models.registry import (
     build_model,
@@ -29,11 +27,11 @@ from ..models.registry import (
     model_kind,
     surrogate_kind,
 )
-from ..models.spectrum import Network, NetworkSpectrum, SurrogateSpectrum
-from ..models.suite import OWN
+from ..models.spectrum import Network
 from ..models.torch_network import TorchNetwork
 from ..parameters import ParameterBox
 from ..targets import Y_SOURCES, Y_TRANSFORMS, Target
+from .assembling import assemble, network_spectrum, surrogate_spectrum, try_out
 from .facts import Facts, section
 from .fitting import require_fitting
 from .folder import Folder, find_record
@@ -226,45 +224,23 @@ class Artifact:
         require_choice("emulator", "y_source", target["y_source"], Y_SOURCES)
 
         companions = self.companions() if state_dict is None else Companions()
-        spectrum: SurrogateSpectrum | NetworkSpectrum
         try:
             names = tuple(str(name) for name in names)
             goal = Target(target["y_source"], target["y_transform"], float(target["eps"]))
             require_fitting(companions, names, len(centres))
-            kind = surrogate_kind(record["class_name"])
-            if kind is not None:
-                model = kind.from_record(record, weights)
-                if model.inputs.names != names:
-                    raise ValueError(f"the model is of parameters {', '.join(model.inputs.names)}")
-                spectrum = SurrogateSpectrum(
-                    model,
-                    goal,
-                    _needed(companions.calibration, self.path),
-                    noise_is_scatter=companions.suite is not None
-                    and companions.suite.realizations == OWN,
-                )
+            if surrogate_kind(record["class_name"]) is not None:
+                spectrum = surrogate_spectrum(record, weights, goal, names, companions)
             else:
                 network = self._network(record, weights, state_dict, options)
-                x, y = norms.get("X"), norms.get("Y")
-                spectrum = NetworkSpectrum(network, goal, x, y, companions.calibration)
+                spectrum = network_spectrum(network, goal, norms, companions)
             bounded = None if box == UNBOUNDED else ParameterBox.from_mapping(box, names)
-            points = companions.points
-            emulator = Emulator(
-                spectrum,
-                ell=np.asarray(centres, dtype=np.float64),
-                parameter_names=names,
-                box=bounded,
-                history=companions.history,
-                suite=companions.suite,
-                domain=Domain(bounded, points) if bounded and points is not None else None,
-                correlation=companions.correlation,
-            )
+            emulator = assemble(spectrum, centres, names, bounded, companions)
         except (TypeError, ValueError, OverflowError, LookupError, AttributeError) as error:
             message = str(error)[:500]  # which may name half a million parameters
             raise RecordError(
                 f"{self.path}: what is recorded, or given, of the data cannot be used: {message}"
             ) from None
-        self._try_out(emulator)
+        try_out(emulator, self.path)
         return emulator
 
     def companions(self) -> Companions:
@@ -305,32 +281,6 @@ class Artifact:
         if layers is not None:
             return DenseNetwork(layers, weights)
         return TorchNetwork(self.model(state_dict=state_dict, **options))
-
-    def _try_out(self, emulator: Emulator) -> None:
-        """Refuse at once a record whose parts do not fit together."""
-        n_parameters, n_bins = len(emulator.parameter_names), len(emulator.ell)
-        middle = (
-            np.zeros(n_parameters)
-            if emulator.box is None
-            else np.mean([emulator.box.low, emulator.box.high], axis=0)
-        )
-        try:
-            with np.errstate(all="ignore"):
-                found = emulator.spectrum.moments(middle[None], 2, 0)
-        except (ValueError, RuntimeError) as error:
-            raise RecordError(
-                f"{self.path}: the weights do not fit {n_parameters} parameters "
-                f"({', '.join(emulator.parameter_names)}) and the recorded normalizers: {error}"
-            ) from None
-        if found.mean.shape != (1, n_bins):
-            raise RecordError(
-                f"{self.path}: the model gives {found.mean.shape[-1]} values and the record has "
-                f"{n_bins} ell bins"
-            )
-        if isinstance(emulator.spectrum, NetworkSpectrum) or emulator.box is None:
-            return  # a network may have diverged; where it was not trained, anything may happen
-        if not all(np.isfinite(v).all() for v in (found.mean, found.std) if v is not None):
-            raise RecordError(f"{self.path}: the model predicts no number in the middle of its box")
 
     def _require_unchanged(self) -> None:
         """Refuse to compute with files that are not those that were saved."""
@@ -490,15 +440,6 @@ def _changed(contents: Mapping[str, bytes], listed: Mapping[str, Any]) -> tuple[
         for name, content in contents.items()
         if name in listed and listed[name] != file_entry(content)
     )
-
-
-def _needed(calibration: Calibration | None, path: Path) -> Calibration:
-    if calibration is None:
-        raise RecordError(
-            f"{path} lacks {COMPANIONS}, or the calibration in it: the model has no error bars. "
-            "Copy the whole folder, or `reionemu artifact export` it"
-        )
-    return calibration
 
 
 def _plain_name(name: Any) -> str:

@@ -21,6 +21,7 @@ companions              what is recorded beside a model
 recorded                what numbers of records may be
 interpolation           spectra at other multipoles, or through windows
 as_torch                derivatives of everything in PyTorch
+prediction              what an emulator answers
 emulator                all of it: predictions with uncertainties
 """
 
@@ -31,10 +32,10 @@ __getattr__, __dir__, __all__ = attach(
     {
         "Emulator": ".emulator",
         "FourParamEmulator": ".four_param_emulator",
-        "History": ".emulator",
-        "JointDraws": ".emulator",
+        "History": ".prediction",
+        "JointDraws": ".prediction",
         "MCDropoutEmulator": ".mc_dropout_emulator",
-        "Prediction": ".emulator",
+        "Prediction": ".prediction",
         "enable_dropout_only": ".mc_dropout_emulator",
         "predict_mc": ".mc_dropout_emulator",
         "register_model": ".registry",

@@ -23,7 +23,7 @@ from numpy.typing import ArrayLike
 from ..errors import ConfigError
 
 if TYPE_CHECKING:
-    from .emulator import Prediction
+    from .prediction import Prediction
 
 MAX_OUTSIDE = 0.01
 """How much of a window's weight may lie outside the range of the bin centres."""
