@@ -14,7 +14,7 @@ export REIONEMU_PEER_PYTHON ?= $(PEER)/bin/python
 
 help:
 	@echo "make demo         set up, then go from nothing to 300 simulations, an emulator, a prediction"
-	@echo "make test         set up, then run the tests (about 4 minutes on 2 cores)"
+	@echo "make test         set up, then run the tests (about 5 minutes on 2 cores)"
 	@echo "make test-all     the slow tests and the comparison with the published package too"
 	@echo "make lint         ruff and mypy"
 	@echo "make bench        speed against the published package, as ratios"
