@@ -28,7 +28,7 @@ class Recipe:
 
 def shared(preset: str) -> Recipe:
     """The published design; one realization for all."""
-    return Recipe(f"shared-{preset}", preset, 1000, 42, ("--realizations", "0"))
+    return Recipe(f"shared-{preset}", preset, 1000, 1, ("--realizations", "1"))
 
 
 OWN = Recipe("own", "demo", 1000, 9, ("--own-seeds", "1000"))

@@ -55,11 +55,9 @@ def print_table(columns: Sequence[str], rows: Sequence[Sequence[str]], title: st
 
 def print_errors(errors: dict[str, Any], held_out: str) -> None:
     """The table of held-out errors per ell bin, from `pipeline.assess`, and what it comes to."""
-    columns = {"mean": "mean", "median": "median", "p95": "95%", "max": "worst"}
-    if "coverage_1sigma" in errors:
-        columns |= {"mean_relative_std": "error bar", "mean_relative_scatter": "scatter"}
-        columns |= {f"coverage_{n}sigma": f"in {n} sigma" for n in (1, 2, 3)}
-    columns = {key: title for key, title in columns.items() if key in errors}
+    from ..artifact.sharing.accuracy import columns_of
+
+    columns = columns_of(errors)
     rows = [
         [f"{ell:.0f}", *(_percent(errors[key][i], key.startswith("coverage")) for key in columns)]
         for i, ell in enumerate(errors["ell"])

@@ -11,7 +11,7 @@ import numpy as np
 
 from ..data.arrays import TrainingSet
 from ..errors import DatasetError, ReionemuWarning
-from ..models.calibration import MIN_SIMULATIONS, Calibration
+from ..models.calibration import MIN_SIMULATIONS, Calibration, correlation_of
 from ..models.companions import Companions
 from ..models.inputs import Inputs
 from ..models.out_of_fold import OutOfFold
@@ -20,7 +20,7 @@ from ..models.suite import OWN, SHARED, Suite
 from ..parameters import PARAMETER_NAMES
 from ..targets import Target
 from .options import EnsembleModelOptions, GaussianProcessOptions, SuiteOptions
-from .progress import Progress
+from .progress import Progress, counted
 
 if TYPE_CHECKING:
     from ..models.history import HistoryModel
@@ -68,8 +68,8 @@ def fit_surrogate(
         return fit_gaussian_process(theta, y, inputs, seed=seed)
     from ..models.ensemble import fit_ensemble
 
-    counted = (lambda done, total: progress("training", done, total)) if progress else None
-    return fit_ensemble(theta, y, inputs, options=model, seed=seed, device=device, progress=counted)
+    steps = counted(progress, "training")
+    return fit_ensemble(theta, y, inputs, options=model, seed=seed, device=device, progress=steps)
 
 
 def with_surrogate(
@@ -85,24 +85,21 @@ def with_surrogate(
     """
     model, own = trained
     kind = kind_of(data, suite, own)
-    seen = [parts["train"]]
-    unseen = [own]
-    if "val" in parts:
-        seen.append(parts["val"])
-        unseen.append(OutOfFold(*model.predict(_theta(data, parts["val"]))))
-    mean, total = (
-        np.concatenate([getattr(part, name) for part in unseen]) for name in ("mean", "total")
-    )
-    truth = data.Y[np.concatenate(seen)].astype(np.float64)
-    calibration = Calibration.of(mean, total, truth)
-    companions = _companions(data, parts, suite, kind, calibration, (truth - mean) / total)
-    calibration = companions.calibration or calibration
-    spectrum = SurrogateSpectrum(model, target_of(data), calibration, kind == OWN)
     predicted = {"train": own} | {
         part: OutOfFold(*model.predict(_theta(data, rows)))
         for part, rows in parts.items()
         if part != "train"
     }
+    used = [part for part in ("train", "val") if part in parts]
+    mean, total = (
+        np.concatenate([getattr(predicted[part], name) for part in used])
+        for name in ("mean", "total")
+    )
+    truth = data.Y[np.concatenate([parts[part] for part in used])].astype(np.float64)
+    calibration = Calibration.of(mean, total, truth)
+    companions = _companions(data, parts, suite, kind, calibration, (truth - mean) / total)
+    calibration = companions.calibration or calibration
+    spectrum = SurrogateSpectrum(model, target_of(data), calibration, kind == OWN)
     table = {part: (found.mean, calibration.std(found.total)) for part, found in predicted.items()}
     return Fitted(spectrum, companions, _predictions(data, parts, table))
 
@@ -128,13 +125,7 @@ def with_network(
         table = {part: (mean, calibration.std(std)) for part, (mean, std) in table.items()}
     kind = suite.realizations if suite.realizations != "auto" else data.realizations or SHARED
     companions = _companions(data, parts, suite, kind, calibration, None)
-    calibrated = NetworkSpectrum(
-        spectrum.network,
-        spectrum.target,
-        spectrum.x_normalizer,
-        spectrum.y_normalizer,
-        calibration,
-    )
+    calibrated = replace(spectrum, calibration=calibration)
     return Fitted(calibrated, companions, _predictions(data, parts, table))
 
 
@@ -234,7 +225,7 @@ def joint_correlation(spectrum: np.ndarray, history: OutOfFold) -> np.ndarray:
         Of h errors, predicted less true.
     """
     both = np.concatenate([spectrum, -history.mean / history.total], axis=1)
-    return Calibration.of(np.zeros_like(both), np.ones_like(both), both).correlation
+    return correlation_of(both)
 
 
 def _predictions(

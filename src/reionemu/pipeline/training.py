@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from ..artifact.assembling import assemble
 from ..artifact.dataset import describe, emulator_box
 from ..artifact.experiment import Contents
 from ..artifact.formats.jsonio import to_plain
@@ -24,7 +25,7 @@ from ..data.normalization import Normalizer
 from ..data.splits import split_indices
 from ..devices import require_available, resolve_device
 from ..errors import ReionemuError
-from ..models.emulator import DEFAULT_DRAWS, Emulator
+from ..models.emulator import DEFAULT_DRAWS
 from .assessment import assess
 from .crossval import cross_validate
 from .loading import load_data
@@ -157,9 +158,7 @@ def _seeded(options: TrainingOptions, run: Run) -> TrainingOptions:
 def _searched(options: TrainingOptions, run: Run) -> TrainingOptions:
     """Options with what the best trial of the search chose, recorded as those of the run."""
     options = with_best(options, _summary(run)["tuning"]["best"])
-    run.record(
-        **_how_to_train(options),
-    )
+    run.record(**_how_to_train(options))
     return options
 
 
@@ -240,15 +239,7 @@ def _train(
 
 def _errors(fitted: Fitted, data: TrainingSet, rows: np.ndarray) -> dict[str, Any]:
     """Errors on some rows, wherever they lie."""
-    companions = fitted.companions
-    emulator = Emulator(
-        fitted.spectrum,
-        ell=data.ell,
-        parameter_names=data.param_names,
-        box=None,
-        history=companions.history,
-        suite=companions.suite,
-    )
+    emulator = assemble(fitted.spectrum, data.ell, data.param_names, None, fitted.companions)
     tau, x_hi = (None if a is None else a[rows] for a in (data.tau, data.x_hi))
     return assess(emulator, data.X[rows], data.Y[rows], tau=tau, x_hi=x_hi, z=data.z)
 

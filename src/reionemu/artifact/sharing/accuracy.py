@@ -14,6 +14,15 @@ _TELLING = 0.2
 """The widest interval of the 68% that shows an error bar to be right (to about a fifth)."""
 
 
+def columns_of(errors: Mapping[str, Any]) -> dict[str, str]:
+    """Titles of the columns of a table of errors by bin, those that there are, by their keys."""
+    columns = {"mean": "mean", "median": "median", "p95": "95%", "max": "worst"}
+    if "coverage_1sigma" in errors:
+        columns |= {"mean_relative_std": "error bar", "mean_relative_scatter": "scatter"}
+        columns |= {f"coverage_{n}sigma": f"in {n} sigma" for n in (1, 2, 3)}
+    return {key: title for key, title in columns.items() if key in errors}
+
+
 def accuracy(record: Documents) -> Iterator[str]:
     """Paragraphs on the held-out errors, as far as they are recorded."""
     errors = held_out_errors(record)
@@ -25,11 +34,7 @@ def accuracy(record: Documents) -> Iterator[str]:
         f"Relative error of the spectrum, |predicted / simulated - 1|, over {n} simulations that "
         f"were not trained on ({code(held_out) if held_out else 'which part is not recorded'}):"
     )
-    columns = {"mean": "mean", "median": "median", "p95": "95%", "max": "worst"}
-    if "coverage_1sigma" in errors:
-        columns |= {"mean_relative_std": "error bar", "mean_relative_scatter": "scatter"}
-        columns |= {f"coverage_{n}sigma": f"in {n} sigma" for n in (1, 2, 3)}
-    columns = {key: title for key, title in columns.items() if key in errors}
+    columns = columns_of(errors)
     rows = [
         [f"{ell:.0f}", *(_percent(errors[key][i], key) for key in columns)]
         for i, ell in enumerate(errors["ell"])
