@@ -17,6 +17,7 @@ BASE = (
     "config",
     "devices",
     "errors",
+    "extras",
     "files",
     "locks",
     "machine",
@@ -36,6 +37,8 @@ ORDER = (
     "training",
     "tuning",
     "artifact",
+    "inference",
+    "plot",
     "pipeline",
     "cli",
     "__main__",
@@ -44,16 +47,23 @@ ORDER = (
 FORBIDDEN = {"artifact": ("training", "tuning")}
 
 ONLY_HERE = {
+    "arviz": ("inference",),
     "astropy": ("simulation",),
     "camb": ("simulation",),
+    "cobaya": ("inference",),
+    "emcee": ("inference",),
+    "getdist": ("inference", "plot"),
+    "matplotlib": ("plot",),
     "mlflow": ("artifact",),
+    "nautilus": ("inference",),
+    "nutpie": ("inference",),
     "pandas": ("artifact",),
     "ray": ("simulation", "tuning"),
     "rich": ("cli",),
     "typer": ("cli",),
 }
 
-NOWHERE = ("matplotlib", "sklearn")
+NOWHERE = ("sklearn",)
 
 
 def folder_of(parts: tuple[str, ...]) -> str:

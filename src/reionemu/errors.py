@@ -13,6 +13,7 @@
     ├── DatasetError           (ValueError)         arrays in a file do not fit together
     │   └── MissingGroupError  (KeyError)           an HDF5 group or dataset is absent
     ├── NoUsableSimulationsError (RuntimeError)     nothing was left; carries `.stats`
+    ├── InferenceDataError     (ValueError)         band powers that no likelihood can use
     ├── NonFiniteLossError     (ArithmeticError)    training diverged; carries `.epoch`, `.history`
     ├── RecordError            (ValueError)         an artifact that cannot be what it says
     │   ├── UnrecordableError  (TypeError)          a value that an artifact cannot hold
@@ -105,6 +106,10 @@ class NoUsableSimulationsError(ReionemuError, RuntimeError):
     def __init__(self, message: str, stats: Any = None) -> None:
         super().__init__(message)
         self.stats = stats
+
+
+class InferenceDataError(ReionemuError, ValueError):
+    """Band powers, or their covariance or windows, that no likelihood can use."""
 
 
 class NonFiniteLossError(ReionemuError, ArithmeticError):

@@ -56,3 +56,7 @@ class Target:
         if self.transform == "none":
             return np.ones_like(y)
         return self.ln_base * np.exp(self.ln_base * y)
+
+    def curvature(self, y: np.ndarray) -> np.ndarray:
+        """d^2 spectrum / d target^2 at targets of any shape."""
+        return self.ln_base * self.derivative(y) if self.is_logarithmic else np.zeros_like(y)

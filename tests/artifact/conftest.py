@@ -12,7 +12,10 @@ import pytest
 import torch
 
 import reionemu
+from reionemu.artifact.experiment import Contents
+from reionemu.artifact.formats.posterior import StoredPosterior
 from reionemu.artifact.provenance import seal
+from reionemu.artifact.write import save_record
 from reionemu.parameters import PARAMETER_NAMES
 
 LOW, HIGH = np.array([6.5, 0.1, 0.3, 0.2]), np.array([9.5, 0.9, 1.5, 0.9])
@@ -91,6 +94,98 @@ def save(dataset: Path, tmp_path: Path) -> Callable[..., Path]:
             **overrides,
         }
         return reionemu.save_artifact(name, tmp_path / "artifacts", **arguments)
+
+    return save
+
+
+BAND_POWERS = {
+    "name": "two bands",
+    "ell": [2000.0, 3000.0],
+    "dl": [1.0, 1.25],
+    "covariance": [[0.01, 0.001], [0.001, 0.0225]],
+    "windows": None,
+    "window_ell": None,
+    "is_total": False,
+    "realization": "sky",
+    "map_area": None,
+    "source": "invented",
+}
+
+
+def _posterior(weighted: bool = False) -> StoredPosterior:
+    rng = np.random.default_rng(5)
+    samples = rng.uniform(0.2, 0.8, (4, 50, 2))
+    arrays = {
+        "samples": samples,
+        "log_prob": -0.5 * (samples**2).sum(axis=2),
+        "low": np.zeros(2),
+        "high": np.array([1.0, np.inf]),
+        "derived.tau": 0.05 + 0.01 * samples[..., 0],
+    }
+    if weighted:
+        arrays["weights"] = rng.dirichlet(np.ones(200)).reshape(4, 50)
+    for i, band in enumerate(("x", "low95", "low68", "median", "high68", "high95")):
+        arrays[f"history.{band}"] = np.linspace(5.0, 10.0, 6) if band == "x" else np.full(6, i)
+    options = {
+        "names": ["alpha_zre", "kb_zre"],
+        "derived": ["tau"],
+        "sampler": "nested" if weighted else "emcee",
+        "is_converged": True,
+        "criterion": "converged: 50 autocorrelation times asked for, 60 found",
+        "diagnostics": {"acceptance": 0.5},
+        "priors": {"alpha_zre": "uniform(0, 1)", "kb_zre": "normal(0.5, 0.1)"},
+        "facts": {},
+    }
+    return StoredPosterior(options, {name: array.astype(float) for name, array in arrays.items()})
+
+
+@pytest.fixture
+def posterior() -> Callable[..., StoredPosterior]:
+    """`posterior(weighted=False)`: 4 chains of 50 samples of 2 parameters, with tau and x_HI."""
+    return _posterior
+
+
+@pytest.fixture
+def save_posterior(tmp_path: Path) -> Callable[..., Path]:
+    """`save_posterior(name="posterior", stored=None)`: a record of the kind "inference"."""
+
+    def save(name: str = "posterior", stored: StoredPosterior | None = None) -> Path:
+        interval = {"mean": 0.5, "std": 0.1, "median": 0.5, "low68": 0.4, "high68": 0.6}
+        interval |= {"low95": 0.25, "high95": 0.75, "at_edge": None}
+        contents = Contents(
+            kind="inference",
+            steps=(
+                {"step": "weights", "model": None, "optimizer": None, "training": None}
+                | {"content_sha256": "1" * 64},
+                {"step": "emulator", "name": "em", "path": "/data/em", "run": None, "seal": None},
+                {"step": "data", "name": "two bands", "source": "", "content_sha256": "2" * 64},
+            ),
+        )
+        contents.update(
+            inference_config={
+                "emulator": {"name": "em", "run": None, "seal": None},
+                "data": {"name": "two bands", "sha256": "2" * 64, "source": "invented"},
+                "sampler": {"name": "emcee", "walkers": 32},
+                "seed": 3,
+                "priors": {"kb_zre": "normal(0.5, 0.1)"},
+                "tau": [0.0544, 0.0073],
+                "late_time": None,
+            },
+            posterior=stored or _posterior(),
+            band_powers=BAND_POWERS,
+            results_summary={
+                "parameters": {
+                    "alpha_zre": {**interval, "at_edge": "low"},
+                    "kb_zre": interval,
+                    "tau": interval,
+                },
+                "priors": {"alpha_zre": "uniform(0, 1)", "kb_zre": "normal(0.5, 0.1)"},
+                "is_converged": True,
+                "criterion": "converged: 50 autocorrelation times asked for, 60 found",
+            },
+            metrics={"chi2": 1.5, "n_band_powers": 2, "p_value": 0.4},
+        )
+        return save_record(name, tmp_path / "artifacts", contents)
 
     return save
 

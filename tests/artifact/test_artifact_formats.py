@@ -21,9 +21,11 @@ import torch
 import reionemu
 from reionemu.artifact import code_version, lineage, provenance, pulse
 from reionemu.artifact.experiment import Contents
+from reionemu.artifact.formats.arrays import safetensors_arrays
 from reionemu.artifact.formats.documents import Code, Library, Script, Session
 from reionemu.artifact.formats.jsonio import MAX_BYTES, MAX_DEPTH, MAX_VALUES
 from reionemu.artifact.formats.migrations import known_version
+from reionemu.artifact.formats.posterior import MAX_PARAMETERS
 from reionemu.artifact.formats.sidecars import MAX_ARRAY_BYTES, MAX_WEIGHTS_BYTES
 from reionemu.artifact.sharing import strictzip
 from reionemu.artifact.write import save_record
@@ -234,6 +236,8 @@ def test_versions_and_limits_are_those_of_the_code() -> None:
         "provenance.json": known_version("provenance"),
         "weights.safetensors": known_version("weights"),
         "companions.safetensors": known_version("companions"),
+        "posterior.safetensors": known_version("posterior"),
+        "data.json": known_version("data"),
     }
     assert {known_version(kind) for kind in ("info", "configs", "results")} == {1}
     limits = [row[1] for row in rows("| limit on reading")]
@@ -243,6 +247,7 @@ def test_versions_and_limits_are_those_of_the_code() -> None:
         f"{MAX_DEPTH} (200 on writing)",
         str(sys.int_info.default_max_str_digits),
         f"{MAX_WEIGHTS_BYTES // 2**30} GB (2^30 bytes)",
+        f"{MAX_PARAMETERS} each",
     ]
     assert 2**26 == MAX_ARRAY_BYTES == MAX_BYTES
 
@@ -310,6 +315,7 @@ def test_every_published_schema_is_of_a_document_described() -> None:
 
     words = {"history": "history.jsonl", "weights": "weights.safetensors"}
     words |= {"stages": "reionemu_stages", "companions": "companions.safetensors"}
+    words |= {"posterior": "posterior.safetensors"}
     for kind in MODELS:
         assert f"`{words.get(kind, kind + '.json')}`" in PAGE
 
@@ -323,6 +329,28 @@ def test_the_binary_files_are_described(full: Path) -> None:
     with safetensors.safe_open(full / "weights.safetensors", framework="np") as weights:
         assert set(weights.metadata()) <= entries
         assert set(weights.keys()) == set(reionemu.MCDropoutEmulator().state_dict())
+
+
+def test_posteriors_are_described(save_posterior: Callable) -> None:
+    path = save_posterior()
+    assert {file.name for file in path.iterdir()} == terms("## Posterior")
+    config = reionemu.read_json(path / "configs.json")["inference"]
+    assert set(config) == terms("| key of `inference` |")
+    steps = {row[0].strip("`"): row[1] for row in rows("| further `step` |")}
+    lineage = reionemu.read_json(path / "provenance.json")["lineage"]
+    assert [step["step"] for step in lineage] == ["weights", *steps]
+    for step in lineage[1:]:
+        named = set(re.findall(r"`(\w+)`", steps[step["step"]]))
+        assert set(step) - {"step"} == named - {"weights"}
+    content = (path / "posterior.safetensors").read_bytes()
+    found, metadata = safetensors_arrays(content, "the samples")
+    options = json.loads(metadata["reionemu"])["posterior"]
+    arrays = {name for name in found if "." not in name}
+    assert arrays | {"weights"} == {t for t in terms("| array of a posterior |") if "." not in t}
+    page = PAGE.partition("## Posterior")[2].partition("## HDF5 file")[0]
+    band_powers = reionemu.read_json(path / "data.json")["band_powers"]
+    for key in (*options, *band_powers):
+        assert f"`{key}`" in page, key
 
 
 def described(file: str, heading: str = "### Binary files") -> dict[str, tuple[str, str]]:

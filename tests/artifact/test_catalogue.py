@@ -107,6 +107,7 @@ def test_values_of_all_documents_are_in_one_namespace(root, write_record):
         "last.train_loss": 1.0,
         "last.val_loss": 2.5,
         "best.val_loss": 2.5,
+        "kind": "emulator",
         "run": "id",
         "wall_time_s": 12.5,
         "software.torch": "2.10.0",

@@ -18,7 +18,7 @@ from reionemu.artifact.formats.migrations import FIRST_VERSION, MIGRATIONS, know
 from reionemu.errors import RecordError, ReionemuWarning
 
 KEY = {
-    kind: "version" if kind in ("weights", "companions") else "schema_version"
+    kind: "version" if kind in ("weights", "companions", "posterior") else "schema_version"
     for kind in MIGRATIONS
 }
 

@@ -27,6 +27,24 @@ GOLDEN = Path(__file__).parent / "golden"
 PUBLISHED = Path(__file__).parents[2] / "docs" / "schemas"
 OURS = GOLDEN / "v1-provenance" / "four_param"
 SHA = "0" * 64
+POSTERIOR = {
+    "version": 1,
+    "posterior": {
+        "names": ["alpha"],
+        "derived": ["tau"],
+        "sampler": "emcee",
+        "is_converged": True,
+        "criterion": "50 autocorrelation times were asked for, and 60 found",
+        "diagnostics": {"n_steps": 3000, "log_evidence": {"$float": "nan"}},
+        "priors": {"alpha": "uniform(0, 1)"},
+        "facts": {"seed": 0},
+    },
+}
+DATA = {
+    "schema_version": 1,
+    "band_powers": {"name": "two", "ell": [2e3, 3e3], "dl": [1.0, 2.0], "windows": None}
+    | {"covariance": [[0.1, 0.0], [0.0, 0.1]], "map_area": None, "is_total": True},
+}
 
 
 def record_files(folder: Path) -> Iterator[tuple[str, bytes]]:
@@ -148,6 +166,10 @@ def document(kind: str) -> Any:
         return {"epoch": 1, "train_loss": {"$float": "inf"}, "val_loss": 0.5}
     if kind == "companions":
         return {"version": 1, "companions": {"calibration": {"n": 24}, "suite": {"map_area": None}}}
+    if kind == "posterior":
+        return copy.deepcopy(POSTERIOR)
+    if kind == "data":
+        return copy.deepcopy(DATA)
     found = json.loads(dict(record_files(OURS))[kind])
     if kind == "provenance":
         found["code"] = {"directory": "/a", "commit": "f" * 40, "dirty": False}
@@ -214,6 +236,13 @@ def judged(kind: str, raw: Any) -> list[str]:
         ("weights", ("model",), None, "model"),
         ("companions", ("companions",), [], "companions"),
         ("companions", ("companions", "suite"), None, "companions.suite"),
+        ("info", ("kind",), "", "kind"),
+        ("configs", ("inference",), {"seed": 0}, "inference.tau"),
+        ("posterior", ("posterior", "names", 0), 3, "posterior.names[0]"),
+        ("posterior", ("posterior", "is_converged"), 1, "posterior.is_converged"),
+        ("posterior", ("posterior", "priors", "alpha"), [0, 1], "posterior.priors.alpha"),
+        ("data", ("band_powers", "ell"), None, "band_powers.ell"),
+        ("data", ("band_powers", "covariance", 0), "1", "band_powers.covariance[0]"),
         ("stages", ("spectra",), {"$float": "nan"}, "spectra"),
     ],
 )

@@ -48,6 +48,14 @@ def test_a_model_without_error_bars_gets_one():
     np.testing.assert_allclose(found.std(np.zeros(3))[[0, 1]], [0, rms])
 
 
+def test_its_derivative_is_that_of_differences_and_without_error_bars_the_scale():
+    found = Calibration(np.array([0.5, 2.0, 3.0]), np.array([0.0, 0.1, 0.0]), R, 50)
+    std = np.array([[0.3, 0.2, 0.1], [0.02, 1.0, 0.7]])
+    difference = (found.std(std + 1e-6) - found.std(std - 1e-6)) / 2e-6
+    np.testing.assert_allclose(found.derivative(std), difference, rtol=1e-8)
+    np.testing.assert_array_equal(found.derivative(np.zeros((1, 3))), [[0.5, 0.0, 3.0]])
+
+
 @settings(max_examples=25, deadline=None)
 @given(n=st.integers(MIN_SIMULATIONS, 12), b=st.integers(1, 20), seed=st.integers(0, 99))
 def test_correlations_have_an_inverse_however_few_simulations(n, b, seed):

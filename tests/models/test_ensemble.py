@@ -80,12 +80,26 @@ def test_moments_are_those_of_networks_in_pytorch(activation):
 @pytest.mark.parametrize("activation", ["tanh", "silu"])
 def test_gradient_agrees_with_finite_differences(activation):
     ensemble, theta = random_ensemble(activation), points(300, 2)
-    gradient = ensemble.gradient(theta)
-    assert gradient.shape == (300, 2, 4)
-    for i in range(4):
-        step = 1e-5 * np.eye(4)[i]
-        difference = ensemble.predict(theta + step)[0] - ensemble.predict(theta - step)[0]
-        np.testing.assert_allclose(gradient[:, :, i], difference / 2e-5, rtol=1e-5, atol=1e-6)
+    found = ensemble.with_gradients(theta)
+    values = found.mean, found.std, found.scatter
+    for value, expected in zip(values, ensemble.predict(theta), strict=True):
+        np.testing.assert_allclose(value, expected, rtol=1e-12)
+    for i, step in enumerate(1e-5 * np.eye(4)):
+        above, below = (ensemble.predict(theta + sign * step) for sign in (1, -1))
+        for slope, up, down in zip(
+            (found.mean_slope, found.std_slope), above[:2], below[:2], strict=True
+        ):
+            assert slope.shape == (300, 2, 4)
+            difference = (up - down) / 2e-5
+            np.testing.assert_allclose(slope[..., i], difference, rtol=1e-5, atol=1e-6)
+
+
+def test_members_that_agree_have_no_error_and_no_slope_of_it():
+    ensemble = random_ensemble()
+    layers = tuple(np.repeat(layer[:1], 3, axis=0) for layer in ensemble.layers)
+    found = replace(ensemble, layers=layers).with_gradients(points(5))
+    np.testing.assert_allclose(found.std, 0, atol=1e-14)
+    assert np.isfinite(found.std_slope).all()
 
 
 @pytest.mark.parametrize("coordinates", ["plain", "physical"])
@@ -94,12 +108,11 @@ def test_the_slope_of_the_noise_is_that_of_finite_differences(coordinates):
     inputs = Inputs.over(points(50), PARAMETER_NAMES, coordinates)
     uncertainty = replace(ensemble.uncertainty, noise_slope=np.array([0.5, -0.4, 0.3, 0.7]))
     ensemble = replace(ensemble, inputs=inputs, uncertainty=uncertainty)
-    found = ensemble.noise_gradient(theta)
+    found = ensemble.with_gradients(theta).scatter_slope
     assert found.shape == (40, 2, 4)
     for i, step in enumerate(1e-5 * np.eye(4)):
         difference = ensemble.predict(theta + step)[2] - ensemble.predict(theta - step)[2]
         np.testing.assert_allclose(found[..., i], difference / 2e-5, rtol=1e-6, atol=1e-9)
-    assert ensemble.noise_gradient(theta[:0]).shape == (0, 2, 4)
 
 
 @pytest.mark.parametrize("transform", ["none", "ln", "log10"])
@@ -112,7 +125,7 @@ def test_spectra_of_own_realizations_have_a_gradient(transform):
     target = Target("dl_ksz", transform)
     whole = SurrogateSpectrum(ensemble, target, calibration, noise_is_scatter=True)
     theta = inner(20)
-    found = whole.gradient(theta)
+    found = whole.differentiated(theta).mean_slope
     for i, step in enumerate(1e-6 * np.eye(4)):
         up, down = (whole.moments(theta + sign * step, 2, 0).mean for sign in (1, -1))
         expected = (up - down) / 2e-6
@@ -126,7 +139,7 @@ def test_a_prediction_does_not_depend_on_the_batch():
         for whole, alone in zip(together, ensemble.predict(theta[row : row + 1]), strict=True):
             np.testing.assert_allclose(whole[row], alone[0], rtol=1e-12)
     assert [part.shape for part in ensemble.predict(theta[:0])] == [(0, 2)] * 3
-    assert ensemble.gradient(theta[:0]).shape == (0, 2, 4)
+    assert ensemble.with_gradients(theta[:0]).std_slope.shape == (0, 2, 4)
 
 
 def test_silu_does_not_overflow():
@@ -136,7 +149,7 @@ def test_silu_does_not_overflow():
         ensemble.inputs, "silu", layers, ensemble.mean, ensemble.scale, ensemble.uncertainty
     )
     assert np.isfinite(large.predict(points(20))[0]).all()
-    assert np.isfinite(large.gradient(points(20))).all()
+    assert np.isfinite(large.with_gradients(points(20)).mean_slope).all()
 
 
 def test_predicting_needs_neither_torch_nor_scipy():
@@ -148,7 +161,7 @@ def test_predicting_needs_neither_torch_nor_scipy():
         "          'mean': np.zeros(2), 'scale': np.ones(2), 'bias': np.ones(2),\n"
         "          'typical': np.ones(2), 'noise': np.ones(2), 'noise_slope': np.zeros(4)}\n"
         "ensemble = NetworkEnsemble.from_record(options, arrays)\n"
-        "ensemble.predict(np.full((3, 4), 0.5)), ensemble.gradient(np.full((3, 4), 0.5))\n"
+        "ensemble.predict(np.full((3, 4), 0.5)), ensemble.with_gradients(np.full((3, 4), 0.5))\n"
         "print([name for name in ('torch', 'scipy', 'h5py') if name in sys.modules])\n"
     )
     options = random_ensemble().options() | {"n_layers": 2}
@@ -169,7 +182,8 @@ def test_a_record_gives_the_same_model():
     assert (again.n_outputs, again.n_members, again.activation) == (2, 3, "silu")
     for before, after in zip(ensemble.predict(theta), again.predict(theta), strict=True):
         np.testing.assert_array_equal(before, after)
-    np.testing.assert_array_equal(ensemble.gradient(theta), again.gradient(theta))
+    ours, theirs = (model.with_gradients(theta) for model in (ensemble, again))
+    np.testing.assert_array_equal(ours.mean_slope, theirs.mean_slope)
 
 
 BAD_OPTIONS = {

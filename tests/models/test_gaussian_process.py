@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import numpy as np
 import pytest
 from scipy.stats import multivariate_normal
@@ -14,6 +16,8 @@ from reionemu.models.gaussian_process import (
     fit,
     fit_gaussian_process,
 )
+from reionemu.models.gaussian_process.fit import condition
+from reionemu.models.gaussian_process.model import CHUNK
 from reionemu.models.inputs import Inputs
 from reionemu.parameters import PARAMETER_NAMES
 
@@ -122,17 +126,62 @@ def test_noise_that_varies_is_seen_to():
         assert 0.8 < np.sqrt((z[rows] ** 2).mean()) < 1.25
 
 
-def test_derivatives_are_those_of_differences(trained):
+@pytest.mark.parametrize("coordinates", ["plain", "physical"])
+def test_derivatives_are_those_of_differences(coordinates):
+    """Of mean, error and noise; over more points than are computed at a time."""
+    theta, new = points(60), points(CHUNK + 6, seed=11)
+    inputs = Inputs.over(theta, PARAMETER_NAMES, coordinates)
+    y = spectra(theta)
+    process, _ = condition(theta, y, inputs, Hyperparameters.from_vector(VECTOR))
+    found = process.with_gradients(new)
+    slopes = found.mean_slope, found.std_slope, found.scatter_slope
+    for value, expected in zip(
+        (found.mean, found.std, found.scatter), process.predict(new), strict=True
+    ):
+        np.testing.assert_allclose(value, expected, rtol=1e-12)
+    for i, step in enumerate(1e-5 * np.eye(4)):
+        above, below = (process.predict(new + sign * step) for sign in (1, -1))
+        for slope, up, down in zip(slopes, above, below, strict=True):
+            difference = (up - down) / 2e-5
+            assert slope.shape == (CHUNK + 6, 3, 4)
+            tolerance = 1e-6 * np.abs(difference).max()
+            np.testing.assert_allclose(slope[..., i], difference, rtol=1e-6, atol=tolerance)
+    assert process.with_gradients(new[:0]).std_slope.shape == (0, 3, 4)
+
+
+def test_no_variance_has_no_slope(trained):
+    """Where rounding leaves none: with a projection that explains too much."""
     *_, process, _ = trained
-    theta = points(6, seed=11)
-    slope, by_noise = process.gradient(theta), process.noise_gradient(theta)
-    assert slope.shape == by_noise.shape == (6, 3, 4)
-    for i, step in enumerate(1e-4 * np.eye(4)):
-        above, below = (process.predict(theta + sign * step) for sign in (1, -1))
-        np.testing.assert_allclose(
-            slope[..., i], (above[0] - below[0]) / 2e-4, rtol=1e-4, atol=1e-5
-        )
-        np.testing.assert_allclose(by_noise[..., i], (above[2] - below[2]) / 2e-4, atol=1e-8)
+    certain = dataclasses.replace(process, projection=100 * process.projection)
+    found = certain.with_gradients(points(5, seed=2))
+    assert not found.std.any()
+    assert not found.std_slope.any()
+    np.testing.assert_array_equal(found.mean, process.with_gradients(points(5, seed=2)).mean)
+
+
+def test_the_slope_of_the_rough_part_is_its_derivative():
+    """Of a kernel with one point, by the distance; and finite where that is zero."""
+    hyper = Hyperparameters.from_vector(VECTOR)
+    x = np.array([[0.3, -0.2, 0.5, 0.1], [0.0, 0.0, 0.0, 0.0]])
+    origin = np.zeros((1, 4))
+    smooth, _, slope_of_rough = hyper.parts(x, origin)
+    slope = -x * (smooth / hyper.smooth**2 + slope_of_rough / hyper.rough**2)
+    for i, step in enumerate(1e-5 * np.eye(4)):
+        above, below = (hyper.covariance(x + sign * step, origin)[:, 0] for sign in (1, -1))
+        np.testing.assert_allclose(slope[:, i], (above - below) / 2e-5, rtol=1e-8, atol=1e-10)
+
+
+def test_the_kernel_is_that_of_its_formula():
+    hyper = Hyperparameters.from_vector(VECTOR)
+    x, y = np.random.default_rng(4).uniform(-1, 1, (2, 30, 4))
+    y[:3] = x[:3]  # distances of zero, but for rounding
+    offset = x[:, None] - y
+    smooth = np.exp(-0.5 * ((offset / hyper.smooth) ** 2).sum(axis=-1))
+    r = np.sqrt(5 * ((offset / hyper.rough) ** 2).sum(axis=-1))
+    rough = hyper.amplitude**2 * (1 + r + r**2 / 3) * np.exp(-r)
+    np.testing.assert_allclose(hyper.covariance(x, y), smooth + rough, rtol=1e-13)
+    for found, expected in zip(hyper.parts(x, y), (smooth, rough), strict=False):
+        np.testing.assert_allclose(found, expected, rtol=1e-13)
 
 
 def test_a_prediction_does_not_depend_on_its_company(trained):
@@ -197,7 +246,9 @@ def test_a_record_gives_the_same_process_back(trained):
     new = points(9, seed=1)
     for ours, theirs in zip(process.predict(new), again.predict(new), strict=True):
         np.testing.assert_array_equal(ours, theirs)
-    np.testing.assert_array_equal(process.gradient(new), again.gradient(new))
+    ours, theirs = process.with_gradients(new), again.with_gradients(new)
+    np.testing.assert_array_equal(ours.mean_slope, theirs.mean_slope)
+    np.testing.assert_array_equal(ours.std_slope, theirs.std_slope)
 
 
 IMPOSSIBLE = (np.nan, np.inf, -0.1, 1e200, 10**400)

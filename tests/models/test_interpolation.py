@@ -9,7 +9,13 @@ from hypothesis import strategies as st
 
 from reionemu.errors import ConfigError
 from reionemu.models.emulator import Prediction
-from reionemu.models.interpolation import interpolate, spline_matrix, through_windows
+from reionemu.models.interpolation import (
+    interpolate,
+    interpolation_matrix,
+    through_windows,
+    window_matrix,
+)
+from reionemu.models.spline import spline_matrix
 from reionemu.spectra import ClConfig
 from reionemu.spectra.bandpower_plan import BandpowerPlan
 
@@ -178,6 +184,57 @@ def test_own_windows_must_be_those_of_the_bins():
             interpolate(prediction(), [2000.0], own=(windows, ell))
 
 
-def test_one_bin_is_no_spectrum_to_interpolate():
-    with pytest.raises(ConfigError, match="two bins or more"):
-        interpolate(prediction([1.0], ell=np.array([3000.0])), [3000.0])
+@pytest.mark.parametrize("quantity", ["dl_ksz", "cl_ksz"])
+def test_one_bin_is_known_at_its_centre_alone(quantity):
+    one = prediction([1.7], np.array([[0.04]]), quantity, np.array([3000.0]))
+    found = interpolate(one, [3000.0])
+    np.testing.assert_allclose(found.mean, [1.7], rtol=1e-15)
+    np.testing.assert_allclose(found.covariance, [[0.04]], rtol=1e-15)
+    peaked = through_windows(one, [[0.0, 1.0]], [2900.0, 3000.0])
+    np.testing.assert_allclose(peaked.mean, [1.7], rtol=1e-15)
+    with pytest.raises(ConfigError, match="ell = 3001 is outside the range of the emulator's bins"):
+        interpolate(one, [3000.0, 3001.0])
+    with pytest.raises(ConfigError, match=r"window 0 has 50.0% of its weight outside"):
+        through_windows(one, [[0.5, 0.5]], [2900.0, 3000.0])
+
+
+def test_matrices_give_d_ell_of_either_quantity():
+    """Of C_ell too, through windows: sum_n w_n D(ell_n), not the C_ell that a prediction has."""
+    ell, to_dl = np.array([1600.0, 3000.0]), ELL * (ELL + 1) / (2 * np.pi)
+    windows, window_ell = np.array([[0.3, 0.5, 0.2]]), np.array([2000.0, 2500.0, 3500.0])
+    dl, cl = smooth(ELL), smooth(ELL) / to_dl
+    for matrix, others in (
+        (interpolation_matrix, (ell,)),
+        (window_matrix, (windows, window_ell)),
+    ):
+        of_dl, of_cl = (matrix(ELL, quantity, *others) for quantity in ("dl_ksz", "cl_ksz"))
+        np.testing.assert_allclose(of_cl @ cl, of_dl @ dl, rtol=1e-13)
+    spline = spline_matrix(ELL, np.append(ell, window_ell)) @ dl
+    np.testing.assert_allclose(interpolation_matrix(ELL, "dl_ksz", ell) @ dl, spline[:2])
+    np.testing.assert_allclose(of_dl @ dl, windows @ spline[2:], rtol=1e-13)
+
+
+def test_matrices_are_the_identity_at_the_bins():
+    found = interpolation_matrix(ELL, "dl_ksz", ELL)
+    np.testing.assert_allclose(found, np.eye(5), rtol=0, atol=1e-14)
+    own = np.full((5, 3), 1 / 3), np.array([1.0, 2.0, 3.0])
+    with pytest.raises(ConfigError, match="overlap too much"):
+        interpolation_matrix(ELL, "dl_ksz", ELL, own=own)
+    with pytest.raises(ConfigError, match="quantity"):
+        interpolation_matrix(ELL, "dl_tsz", ELL)
+    for nodes in ([2000.0, 1000.0], [0.0, 1000.0]):
+        with pytest.raises(ConfigError, match="positive, ascending centres"):
+            window_matrix(nodes, "dl_ksz", [[1.0]], [1500.0])
+
+
+def test_windows_of_the_bins_give_the_band_powers_back():
+    """What goes through its own windows is what was predicted, whatever the spectrum."""
+    edges = np.linspace(1000.0, 7000.0, 5)
+    window_ell = np.linspace(1000.0, 7000.0, 601)
+    bins = np.digitize(window_ell, edges[1:-1])
+    windows = np.stack([(bins == i) / (bins == i).sum() for i in range(4)])
+    centres, own = windows @ window_ell, (windows, window_ell)
+    inner = np.abs(window_ell - 4000) < np.abs(centres - 4000).max()
+    narrow = windows[1:3] * inner / (windows[1:3] * inner).sum(axis=1, keepdims=True)
+    found = window_matrix(centres, "dl_ksz", narrow, window_ell, own=own)
+    np.testing.assert_allclose(found, np.eye(4)[1:3], rtol=0, atol=1e-12)

@@ -7,6 +7,7 @@ import pytest
 
 from reionemu import Normalizer
 from reionemu.models.calibration import Calibration
+from reionemu.models.moments import Differentiated
 from reionemu.models.spectrum import NetworkSpectrum, SurrogateSpectrum, standard_draws
 from reionemu.targets import Target
 
@@ -23,14 +24,29 @@ class Known:
     def predict(self, theta):
         mean = theta @ W.T
         noise = 0.1 * np.exp(0.5 * theta[:, :1]) * np.array([1.0, 1.5])
-        return mean, np.full_like(mean, 0.05), noise
+        return mean, self.error(theta), noise
 
-    def gradient(self, theta):
-        return np.broadcast_to(W, (len(theta), 2, 2))
+    def error(self, theta):
+        return np.full((len(theta), 2), 0.05)
 
-    def noise_gradient(self, theta):
-        noise = self.predict(theta)[2]
-        return np.stack([0.5 * noise, np.zeros_like(noise)], axis=-1)
+    def error_slope(self, theta):
+        return np.zeros((len(theta), 2, 2))
+
+    def with_gradients(self, theta):
+        mean, error, noise = self.predict(theta)
+        slope = np.broadcast_to(W, (len(theta), 2, 2))
+        by_noise = np.stack([0.5 * noise, np.zeros_like(noise)], axis=-1)
+        return Differentiated(mean, error, noise, slope, self.error_slope(theta), by_noise)
+
+
+class Varying(Known):
+    """The same, surer at some points than at others."""
+
+    def error(self, theta):
+        return 0.05 * (1 + theta**2)
+
+    def error_slope(self, theta):
+        return 0.1 * theta[:, :, None] * np.eye(2)
 
 
 class Draws:
@@ -97,14 +113,27 @@ def test_a_suite_of_own_realizations_has_the_mean_of_its_simulations(transform):
 
 @pytest.mark.parametrize("transform", ["none", "ln", "log10"])
 @pytest.mark.parametrize("scatter", [False, True])
-def test_the_gradient_is_that_of_finite_differences(transform, scatter):
-    whole = spectrum(transform, scatter, scale=(1.3, 0.7), eps=0.01 * (transform != "none"))
-    found = whole.gradient(THETA)
-    for i in range(2):
-        shift = np.zeros(2)
-        shift[i] = 1e-6
-        up, down = (whole.moments(THETA + sign * shift, 2, 0).mean for sign in (1, -1))
-        np.testing.assert_allclose(found[:, :, i], (up - down) / 2e-6, rtol=1e-6)
+@pytest.mark.parametrize("floor", [(0.0, 0.0), (0.0, 0.03)])
+def test_derivatives_are_those_of_finite_differences(transform, scatter, floor):
+    """Of the mean, of error bars and of the scatter; the values are those of predictions."""
+    target = Target("dl_ksz", transform, 0.01 * (transform != "none"))
+    whole = SurrogateSpectrum(Varying(), target, calibration((1.3, 0.7), floor), scatter)
+
+    def moments(theta):
+        found, single = whole.moments(theta, 2, 0), whole.scatter(theta)
+        if single is None:
+            return found.mean, found.std, np.zeros_like(found.mean)
+        return found.mean, found.std, np.sqrt(np.diagonal(single, axis1=1, axis2=2))
+
+    found = whole.differentiated(THETA)
+    for value, expected in zip((found.mean, found.std, found.scatter), moments(THETA), strict=True):
+        np.testing.assert_allclose(value, expected, rtol=1e-14)
+    slopes = found.mean_slope, found.std_slope, found.scatter_slope
+    for i, step in enumerate(1e-5 * np.eye(2)):
+        above, below = (moments(THETA + sign * step) for sign in (1, -1))
+        for slope, up, down in zip(slopes, above, below, strict=True):
+            difference = (up - down) / 2e-5
+            np.testing.assert_allclose(slope[..., i], difference, rtol=1e-6, atol=1e-9)
 
 
 def test_draws_scatter_as_the_covariance_says():

@@ -9,6 +9,10 @@
     model.pt               the checkpoint as it was given, for PyTorch
     weights.safetensors    the weights again, readable without pickle and without PyTorch,
                            with the options the model was built with
+A record of the kind "inference" has instead of the last three:
+    posterior.safetensors  samples, and what follows from each
+    data.json              the band powers that the emulator was compared with
+
 <root>/.runs/<name>/       runs of the name that have not completed
 <root>/.history/<name>/    earlier records of the same name
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, is_dataclass, replace
 from numbers import Integral
 from pathlib import Path
@@ -17,6 +17,7 @@ from ..errors import UnrecordableError
 from ..models.companions import Companions
 from .dataset import dataset_summary
 from .formats.jsonio import to_plain
+from .formats.posterior import StoredPosterior
 from .lineage import Split, dataset_source, split_record
 
 CONFIG_ARGUMENTS = (
@@ -29,6 +30,7 @@ CONFIG_ARGUMENTS = (
     "model_config",
     "optimizer_config",
     "tuning_config",
+    "inference_config",
 )
 _RESULTS = {
     "results_summary": "summary",
@@ -36,8 +38,12 @@ _RESULTS = {
     "history": "history",
     "dataset_prep_stats": "dataset_prep_stats",
 }
-_OTHER = ("normalizers", "checkpoint", "description", "split", "companions", "predictions")
-_MAPPINGS = ("model_config", "optimizer_config", "tuning_config", "normalizers", *_RESULTS)
+_FILES = ("checkpoint", "split", "companions", "predictions", "posterior")
+_OTHER = ("normalizers", "description", "band_powers", *_FILES)
+_MAPPINGS = (
+    *("model_config", "optimizer_config", "tuning_config", "inference_config"),
+    *("normalizers", "band_powers", *_RESULTS),
+)
 
 
 @dataclass
@@ -66,6 +72,13 @@ class Contents:
         What goes with the model.
     predictions : mapping of str to ndarray, optional
         Predictions of simulations that were not trained on, and what they were.
+    kind : str, optional
+        What the record is, if not that of an emulator.
+    steps : sequence of mapping
+        Steps of the lineage before those that follow from the rest.
+    posterior : StoredPosterior, optional
+    band_powers : mapping, optional
+        What the posterior is of, as JSON can hold it.
     """
 
     configs: dict[str, Any] = field(default_factory=dict)
@@ -81,6 +94,10 @@ class Contents:
     request: Mapping[str, Any] | None = None
     companions: Companions | None = None
     predictions: Mapping[str, np.ndarray] | None = None
+    kind: str | None = None
+    steps: Sequence[Mapping[str, Any]] = ()
+    posterior: StoredPosterior | None = None
+    band_powers: Mapping[str, Any] | None = None
 
     def describe(self, dataset_path: Path) -> None:
         """Read what is to be recorded of the HDF5 file."""
@@ -149,5 +166,5 @@ def _require_recordable(name: str, value: Any) -> None:
         for key, normalizer in value.items():
             if normalizer is not None and not hasattr(normalizer, "std"):
                 raise UnrecordableError(f"normalizers: {key!r} is not a Normalizer, nor None")
-    elif name not in ("checkpoint", "split", "companions", "predictions"):
+    elif name not in _FILES:
         to_plain(value, name)

@@ -8,6 +8,10 @@ INFO, CONFIGS, RESULTS = "info.json", "configs.json", "results.json"
 PROVENANCE = "provenance.json"
 COMPANIONS, PREDICTIONS = "companions.safetensors", "predictions.npz"
 NORMALIZERS, CHECKPOINT, WEIGHTS = "normalizers.npz", "model.pt", "weights.safetensors"
+POSTERIOR, BAND_POWERS = "posterior.safetensors", "data.json"
+
+# Kinds of records; one that does not say its kind is of an emulator.
+EMULATOR, INFERENCE = "emulator", "inference"
 
 # Of a run that has not completed:
 JOURNAL, STATE, ALIVE = "history.jsonl", "state.pt", ".alive"

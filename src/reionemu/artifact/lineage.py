@@ -1,4 +1,4 @@
-"""Where the weights of a record come from: raw simulations -> ... -> split -> weights."""
+"""Where what is in a record comes from: raw simulations -> ... -> split -> weights -> posterior."""
 
 from __future__ import annotations
 
@@ -52,8 +52,9 @@ def lineage(
     configs: Mapping[str, Any],
     split: Mapping[str, Any] | None,
     weights: Mapping[str, np.ndarray] | None,
+    posterior: Mapping[str, np.ndarray] | None = None,
 ) -> list[dict[str, Any]]:
-    """The steps that led to the weights, in order, as provenance.json lists them.
+    """The steps that led to weights or samples, in order, as provenance.json lists them.
 
     Parameters
     ----------
@@ -65,7 +66,7 @@ def lineage(
         Arguments of `save_configs`; what they do not say of the data is taken from the file.
     split : mapping, optional
         Such as `split_record` returns.
-    weights : mapping of str to ndarray, optional
+    weights, posterior : mapping of str to ndarray, optional
     """
     steps: list[dict[str, Any]] = []
     if dataset is not None:
@@ -82,6 +83,8 @@ def lineage(
                 "content_sha256": weights_sha256(weights),
             }
         )
+    if posterior is not None:
+        steps.append({"step": "posterior", "content_sha256": weights_sha256(posterior)})
     return steps
 
 

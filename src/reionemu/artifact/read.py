@@ -46,12 +46,16 @@ from .formats.sidecars import (
     require_numbers,
 )
 from .layout import (
+    BAND_POWERS,
     CHECKPOINT,
     COMPANIONS,
     CONFIGS,
+    EMULATOR,
+    INFERENCE,
     INFO,
     JOURNAL,
     NORMALIZERS,
+    POSTERIOR,
     PREDICTIONS,
     PROVENANCE,
     RESULTS,
@@ -104,6 +108,11 @@ class Artifact:
         return str(self.info.get("experiment_name") or self.path.name)
 
     @property
+    def kind(self) -> str:
+        """What it is a record of: "emulator", "inference", or what the writer said."""
+        return str(self.info.get("kind") or EMULATOR)
+
+    @property
     def status(self) -> str:
         """One of "completed", "failed", "running", "interrupted"; or what the writer said."""
         return str(self.results.get("status", "not recorded"))
@@ -140,6 +149,7 @@ class Artifact:
         """
         import torch
 
+        self._require_emulator()
         record, weights = self._model_record(options, state_dict)
         if surrogate_kind(record["class_name"]) is not None:
             raise RecordError(
@@ -198,6 +208,7 @@ class Artifact:
         RecordError (ValueError)
             If the parts of the record do not fit together.
         """
+        self._require_emulator()
         facts = Facts(self.path, self.info, self.configs, self.normalizers, shortfall(self))
         names = facts.get("param_names", param_names)
         target = {
@@ -263,12 +274,23 @@ class Artifact:
             models that did not see them, 1 for "val", 2 for "test"; "mean", "std", "truth" (n, b),
             in the space of targets. Empty if none were recorded.
         """
-        content = self._files.get("predictions")
-        if section(self.info, "artifacts").get("predictions", PREDICTIONS) in self._changed:
-            raise RecordError(f"{self.path / PREDICTIONS} changed after the record was saved")
+        content = self.unchanged("predictions", PREDICTIONS)
         if content is None:
             return {}
         return decode_predictions(content, str(self.path / PREDICTIONS))
+
+    def unchanged(self, part: str, default: str) -> bytes | None:
+        """The content of a file, by its part in info.json or its usual name; None if it has none.
+
+        Raises
+        ------
+        RecordError (ValueError)
+            If it is not the one that was saved.
+        """
+        name = section(self.info, "artifacts").get(part, default)
+        if name in self._changed:
+            raise RecordError(f"{self.path / name} changed after the record was saved")
+        return self._files.get(part)
 
     def _network(
         self,
@@ -281,6 +303,13 @@ class Artifact:
         if layers is not None:
             return DenseNetwork(layers, weights)
         return TorchNetwork(self.model(state_dict=state_dict, **options))
+
+    def _require_emulator(self) -> None:
+        if self.kind == INFERENCE:
+            raise RecordError(
+                f"{self.path} is a posterior, and no emulator: "
+                "reionemu.inference.load_posterior(path) reads it"
+            )
 
     def _require_unchanged(self) -> None:
         """Refuse to compute with files that are not those that were saved."""
@@ -407,6 +436,8 @@ def _read_artifact(folder: Folder) -> Artifact:
             ("model_checkpoint", CHECKPOINT),
             ("companions", COMPANIONS),
             ("predictions", PREDICTIONS),
+            ("posterior", POSTERIOR),
+            ("data", BAND_POWERS),
         )
         if (content := folder.read(_plain_name(files.get(key, default)), MAX_WEIGHTS_BYTES))
         is not None

@@ -151,7 +151,11 @@ def _begin(name: str, root: Path, contents: Contents, state_seconds: float) -> R
     run["sessions"] = [{**_session(run, 0), "started_at": run["started_at"]}]
     files = {"configs": CONFIGS, "results": RESULTS, "provenance": PROVENANCE}
     info = info_document(
-        run_id=name, description=contents.description, dataset=contents.dataset, artifacts=files
+        run_id=name,
+        description=contents.description,
+        dataset=contents.dataset,
+        artifacts=files,
+        kind=contents.kind,
     )
 
     def fill(folder: Path) -> None:
@@ -236,4 +240,5 @@ def _arguments(configs: Mapping[str, Any]) -> dict[str, Any]:
         "model_config": configs.get("model"),
         "optimizer_config": configs.get("optimizer"),
         "tuning_config": configs.get("tuning"),
+        "inference_config": configs.get("inference"),
     }

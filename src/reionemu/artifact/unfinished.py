@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from .facts import section
+from .layout import INFERENCE
 from .runs import FAILED, INTERRUPTED, RUNNING
 
 if TYPE_CHECKING:
@@ -14,22 +15,20 @@ UNFINISHED = (RUNNING, INTERRUPTED, FAILED)
 
 
 def shortfall(artifact: Artifact) -> str:
-    """Why there is no emulator yet, and what to do; empty for a run that has completed."""
+    """Why there is no emulator yet, or no posterior, and what to do; empty if there should be."""
     status = artifact.status
     if status not in UNFINISHED:
         return ""
+    again = "the same command" + (" with --resume" if artifact.kind != INFERENCE else "")
     so_far = f" ({progress})" if (progress := epochs_done(artifact)) else ""
     if status == RUNNING:
         return f"the run is still running{so_far}; wait until it has completed"
     if status == INTERRUPTED:
-        return (
-            f"the run was interrupted{so_far}; resume it (the same command with --resume) to "
-            "complete it"
-        )
+        return f"the run was interrupted{so_far}; resume it ({again}) to complete it"
     error = error_of(artifact)
     return (
         f"the run failed{so_far}{f': {error}' if error else ''}; mend the cause and run it again, "
-        "or, if the cause lay outside, resume it (the same command with --resume) to complete it"
+        f"or, if the cause lay outside, resume it ({again}) to complete it"
     )
 
 

@@ -15,6 +15,7 @@ from .checking.selftest import make_self_test
 from .dataset import dataset_summary
 from .experiment import Contents
 from .formats.jsonio import encode
+from .formats.posterior import save_posterior
 from .formats.sidecars import (
     decode_weights,
     is_surrogate,
@@ -26,11 +27,13 @@ from .formats.sidecars import (
     save_weights,
 )
 from .layout import (
+    BAND_POWERS,
     CHECKPOINT,
     COMPANIONS,
     CONFIGS,
     INFO,
     NORMALIZERS,
+    POSTERIOR,
     PREDICTIONS,
     PROVENANCE,
     RESULTS,
@@ -70,10 +73,12 @@ def save_configs(
     model_config: Mapping[str, Any] | None = None,
     optimizer_config: Mapping[str, Any] | None = None,
     tuning_config: Mapping[str, Any] | None = None,
+    inference_config: Mapping[str, Any] | None = None,
 ) -> Path:
     """Write configs.json: the choices made before the run.
 
-    Configurations may be dataclasses or mappings. Parameters are those of `save_artifact`.
+    Configurations may be dataclasses or mappings. Parameters are those of `save_artifact`, and
+    `inference_config`, of a posterior.
 
     Raises
     ------
@@ -89,6 +94,7 @@ def save_configs(
         "model": model_config,
         "optimizer": optimizer_config,
         "tuning": tuning_config,
+        **({"inference": inference_config} if inference_config is not None else {}),
     }
     return write_document(artifact_dir, CONFIGS, document)
 
@@ -278,12 +284,18 @@ def fill(folder: Path, name: str, contents: Contents, run: Mapping[str, Any]) ->
         written["companions"] = save_companions(folder, contents.companions, filename=COMPANIONS)
     if contents.predictions is not None:
         written["predictions"] = save_npz(folder / PREDICTIONS, contents.predictions)
+    if contents.posterior is not None:
+        written["posterior"] = save_posterior(folder, contents.posterior, POSTERIOR)
+    if contents.band_powers is not None:
+        document = {"schema_version": SCHEMA_VERSION, "band_powers": contents.band_powers}
+        written["data"] = write_document(folder, BAND_POWERS, document)
     files = {key: path.name for key, path in written.items() if path is not None}
     info = info_document(
         run_id=name,
         description=contents.description,
         dataset=contents.dataset,
         artifacts={**files, "provenance": PROVENANCE},
+        kind=contents.kind,
     )
     if contents.training_box is not None:
         info["training_box"] = contents.training_box
@@ -319,13 +331,17 @@ def save_provenance(
         "ended_at": ended,
         "wall_time_s": sum(map(_seconds, sessions)) if sessions and has_ended else None,
         "seeds": contents.seeds(),
-        "lineage": lineage(
-            dataset=contents.dataset,
-            source=contents.source,
-            configs=contents.configs,
-            split=contents.split_record(),
-            weights=weights,
-        ),
+        "lineage": [
+            *contents.steps,
+            *lineage(
+                dataset=contents.dataset,
+                source=contents.source,
+                configs=contents.configs,
+                split=contents.split_record(),
+                weights=weights,
+                posterior=contents.posterior.arrays if contents.posterior else None,
+            ),
+        ],
         "request": contents.request,
         "self_test": self_test,
         "files": files_of(folder) if has_ended else {},
@@ -353,6 +369,7 @@ def info_document(
     description: str | None,
     dataset: Mapping[str, Any] | None,
     artifacts: Mapping[str, str | None] | None,
+    kind: str | None = None,
 ) -> dict[str, Any]:
     """info.json, as `save_info` writes it; `dataset` is such as `dataset_summary` returns."""
     return {
@@ -361,6 +378,7 @@ def info_document(
         "experiment_name": experiment_name or run_id,
         "description": description,
         "created_at": now(),
+        **({"kind": kind} if kind is not None else {}),
         "dataset": dataset,
         "artifacts": {key: file for key, file in (artifacts or {}).items() if file is not None},
     }

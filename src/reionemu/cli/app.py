@@ -9,9 +9,11 @@ import typer
 from . import (
     artifact,
     cache,
+    cobaya,
     condense,
     crossval,
     example,
+    infer,
     learning_curve,
     predict,
     run,
@@ -44,6 +46,8 @@ app.command("learning-curve")(learning_curve.learning_curve)
 app.command("tune")(tune.tune)
 app.command("predict")(predict.predict)
 app.command("suggest")(suggest.suggest)
+app.command("infer")(infer.infer)
+app.command("cobaya")(cobaya.cobaya)
 app.add_typer(artifact.app, name="artifact")
 app.command("cache")(cache.cache)
 app.command("example")(example.example)

@@ -13,13 +13,14 @@ gaussian_process        regression of all bins at once: the default
 ensemble                smooth networks that check each other
 out_of_fold             predictions of what a model did not see
 history                 tau and the neutral fraction
+moments                 what they say of spectra
 spectrum                models of either kind in physical units
 calibration             making error bars right
 suite                   what kind of simulations a model learned from
 domain                  where there are training points
 companions              what is recorded beside a model
 recorded                what numbers of records may be
-interpolation           spectra at other multipoles, or through windows
+spline, interpolation   spectra at other multipoles, or through windows
 as_torch                derivatives of everything in PyTorch
 prediction              what an emulator answers
 emulator                all of it: predictions with uncertainties

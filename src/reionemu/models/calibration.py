@@ -66,6 +66,13 @@ class Calibration:
         """The calibrated standard deviation, of one of shape (..., b)."""
         return np.hypot(self.scale * std, self.floor)
 
+    def derivative(self, std: np.ndarray) -> np.ndarray:
+        """d calibrated / d std, at standard deviations of shape (..., b)."""
+        own = self.scale * std
+        total = np.hypot(own, self.floor)
+        share = np.divide(own, total, out=np.ones_like(own), where=total > 0)
+        return self.scale * share
+
     @property
     def cholesky(self) -> np.ndarray:
         """Lower factor of the correlation."""

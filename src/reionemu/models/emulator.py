@@ -163,7 +163,7 @@ class Emulator:
                 "the derivatives of this network are those PyTorch takes: emulator.torch()"
             )
         points, outside, single = self._points(theta, out_of_range)
-        gradient = self.spectrum.gradient(points)
+        gradient = self.spectrum.differentiated(points).mean_slope
         gradient[outside] = np.nan
         return gradient[0] if single else gradient
 

@@ -20,7 +20,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import ArrayLike
 
+from ..config import require_choice
 from ..errors import ConfigError
+from ..targets import Y_SOURCES
+from .spline import spline_matrix
 
 if TYPE_CHECKING:
     from .prediction import Prediction
@@ -30,9 +33,6 @@ MAX_OUTSIDE = 0.01
 
 MAX_UNNORMALIZED = 1e-3
 """By how much the sum of a window may differ from 1."""
-
-FARTHEST = 2.0
-"""Factor beyond the outermost centres at which the straight lines end."""
 
 Windows = tuple[np.ndarray, np.ndarray]
 """Band-power windows, shape (b, w), and their multipoles, shape (w,): see `spectra.Binning`."""
@@ -62,15 +62,9 @@ def interpolate(
     ConfigError
         If multipoles are outside the range, or arrays are not such.
     """
-    ell = _numbers("ell", np.atleast_1d(ell) if np.isscalar(ell) else ell, 1)
-    nodes = _nodes(prediction.ell)
-    outside = (ell < nodes[0] * (1 - 1e-9)) | (ell > nodes[-1] * (1 + 1e-9))
-    if outside.any():
-        raise ConfigError(
-            f"ell = {ell[outside][0]:g} is outside the range of the emulator's bins, {nodes[0]:g} "
-            f"to {nodes[-1]:g}; bins elsewhere are made by `reionemu spectra` (--ell-cut, --nbins)"
-        )
-    return _transformed(prediction, ell, spline_matrix(nodes, ell) @ _values(nodes, own))
+    ell = np.atleast_1d(ell) if np.isscalar(ell) else ell
+    matrix = interpolation_matrix(prediction.ell, prediction.quantity, ell, own=own)
+    return _transformed(prediction, np.asarray(ell, np.float64), matrix)
 
 
 def through_windows(
@@ -104,8 +98,64 @@ def through_windows(
         Naming the window that is not normalized, or has more than 1% of its weight outside the
         range of the bin centres.
     """
-    windows, window_ell = _checked(windows, window_ell)
-    nodes = _nodes(prediction.ell)
+    matrix = window_matrix(prediction.ell, prediction.quantity, windows, window_ell, own=own)
+    effective = np.asarray(windows, np.float64) @ np.asarray(window_ell, np.float64)
+    return _transformed(prediction, effective, matrix)
+
+
+def interpolation_matrix(
+    nodes: ArrayLike, quantity: str, ell: ArrayLike, *, own: Windows | None = None
+) -> np.ndarray:
+    """What gives D_ell at multipoles from the values of an emulator, shape (m, b).
+
+    Parameters
+    ----------
+    nodes : array_like, shape (b,)
+        Its bin centres, ascending.
+    quantity : {"dl_ksz", "cl_ksz"}
+        What its values are of: of either the matrix gives D_ell.
+    ell : array_like, shape (m,)
+    own
+        As in `interpolate`.
+
+    Raises
+    ------
+    ConfigError
+        As there. Of a single bin nothing is known but at its centre.
+    """
+    nodes, ell = _nodes(nodes), _numbers("ell", ell, 1)
+    outside = (ell < nodes[0] * (1 - 1e-9)) | (ell > nodes[-1] * (1 + 1e-9))
+    if outside.any():
+        raise ConfigError(
+            f"ell = {ell[outside][0]:g} is outside the range of the emulator's bins, {nodes[0]:g} "
+            f"to {nodes[-1]:g}; bins elsewhere are made by `reionemu spectra` (--ell-cut, --nbins)"
+        )
+    return spline_matrix(nodes, ell) @ _values(nodes, own) * _to_dl(nodes, quantity)
+
+
+def window_matrix(
+    nodes: ArrayLike,
+    quantity: str,
+    windows: ArrayLike,
+    window_ell: ArrayLike,
+    *,
+    own: Windows | None = None,
+) -> np.ndarray:
+    """What gives band powers of D_ell through windows from the values of an emulator: (m, b).
+
+    Parameters
+    ----------
+    nodes, quantity
+        As in `interpolation_matrix`.
+    windows, window_ell, own
+        As in `through_windows`.
+
+    Raises
+    ------
+    ConfigError
+        As there.
+    """
+    nodes, (windows, window_ell) = _nodes(nodes), _checked(windows, window_ell)
     inside = (window_ell >= nodes[0]) & (window_ell <= nodes[-1])
     weight = np.abs(windows)
     share = weight[:, ~inside].sum(axis=1) / weight.sum(axis=1)
@@ -116,43 +166,8 @@ def through_windows(
             f"emulator's bins, ell = {nodes[0]:g} to {nodes[-1]:g}; up to {100 * MAX_OUTSIDE:g}% "
             "may be"
         )
-    matrix = windows @ spline_matrix(nodes, window_ell) @ _values(nodes, own)
-    return _transformed(prediction, windows @ window_ell, matrix)
-
-
-def spline_matrix(nodes: np.ndarray, ell: np.ndarray) -> np.ndarray:
-    """The natural cubic spline in ln(ell) as a matrix, shape (m, b), on values at b nodes.
-
-    Parameters
-    ----------
-    nodes : ndarray, shape (b,)
-        Ascending, two or more.
-    ell : ndarray, shape (m,)
-    """
-    x = np.log(nodes)
-    at = np.log(np.clip(ell, nodes[0] / FARTHEST, nodes[-1] * FARTHEST))
-    step, curvature = np.diff(x), _curvatures(x)
-    cell = np.clip(np.searchsorted(x, at) - 1, 0, len(x) - 2)
-    h, unit = step[cell][:, None], np.eye(len(x))
-    inside = np.clip(at, x[0], x[-1])
-    s = ((inside - x[cell]) / step[cell])[:, None]
-    low, high = curvature[cell], curvature[cell + 1]
-    value = (1 - s) * unit[cell] + s * unit[cell + 1]
-    value -= h**2 / 6 * s * (1 - s) * ((2 - s) * low + (1 + s) * high)
-    slope = (unit[cell + 1] - unit[cell]) / h
-    slope += h / 6 * ((3 * s**2 - 1) * high - (3 * (1 - s) ** 2 - 1) * low)
-    return value + (at - inside)[:, None] * slope
-
-
-def _curvatures(x: np.ndarray) -> np.ndarray:
-    """Second derivatives at nodes of splines through each unit vector, shape (b, b)."""
-    b, step = len(x), np.diff(x)
-    matrix, right = np.eye(b), np.zeros((b, b))
-    for i in range(1, b - 1):
-        before, after = step[i - 1], step[i]
-        matrix[i, i - 1 : i + 2] = before / 6, (before + after) / 3, after / 6
-        right[i, i - 1 : i + 2] = 1 / before, -1 / before - 1 / after, 1 / after
-    return np.linalg.solve(matrix, right)
+    splines = spline_matrix(nodes, window_ell) @ _values(nodes, own)
+    return windows @ splines * _to_dl(nodes, quantity)
 
 
 def _values(nodes: np.ndarray, own: Windows | None) -> np.ndarray:
@@ -170,8 +185,7 @@ def _values(nodes: np.ndarray, own: Windows | None) -> np.ndarray:
 
 def _transformed(prediction: Prediction, ell: np.ndarray, matrix: np.ndarray) -> Prediction:
     """A prediction at other multipoles, of which `matrix`, shape (m, b), gives D_ell."""
-    if prediction.quantity == "cl_ksz":
-        matrix = matrix * _dl_of_cl(prediction.ell) / _dl_of_cl(ell)[:, None]
+    matrix = matrix / _to_dl(ell, prediction.quantity)[:, None]
     covariance = std = None
     if prediction.covariance is not None:
         covariance = matrix @ prediction.covariance @ matrix.T
@@ -181,14 +195,17 @@ def _transformed(prediction: Prediction, ell: np.ndarray, matrix: np.ndarray) ->
     )
 
 
-def _dl_of_cl(ell: np.ndarray) -> np.ndarray:
-    return ell * (ell + 1) / (2 * np.pi)
+def _to_dl(ell: np.ndarray, quantity: str) -> np.ndarray:
+    """D_ell over what a quantity is, shape (b,)."""
+    require_choice("spectrum", "quantity", quantity, Y_SOURCES)
+    return np.ones_like(ell) if quantity == "dl_ksz" else ell * (ell + 1) / (2 * np.pi)
 
 
-def _nodes(ell: np.ndarray) -> np.ndarray:
-    if len(ell) < 2 or ell[0] <= 0 or not (np.diff(ell) > 0).all():
+def _nodes(ell: ArrayLike) -> np.ndarray:
+    ell = _numbers("bin centres", ell, 1)
+    if ell[0] <= 0 or not (np.diff(ell) > 0).all():
         raise ConfigError(
-            "a spectrum can be interpolated between two bins or more with ascending centres; these "
+            "a spectrum can be interpolated between bins with positive, ascending centres; these "
             f"are at {', '.join(f'{x:g}' for x in ell)}"
         )
     return ell

@@ -20,6 +20,7 @@ from ..data.normalization import (
 from ..targets import Target
 from .calibration import Calibration
 from .inputs import Inputs
+from .moments import Differentiated, Moments
 
 _MAX_VALUES = 2**22
 
@@ -49,27 +50,8 @@ class Surrogate(Protocol):
     def predict(self, theta: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Mean, its standard deviation, and that of a simulation around it, shape (n, b) each."""
 
-    def gradient(self, theta: np.ndarray) -> np.ndarray:
-        """d mean / d theta, shape (n, b, p)."""
-
-    def noise_gradient(self, theta: np.ndarray) -> np.ndarray:
-        """d noise / d theta, shape (n, b, p)."""
-
-
-@dataclass(frozen=True, eq=False)
-class Moments:
-    """Of predicted spectra [uK^2].
-
-    Attributes
-    ----------
-    mean : ndarray, shape (n, b)
-    std : ndarray, shape (n, b), or None
-    covariance : ndarray, shape (n, b, b), or None
-    """
-
-    mean: np.ndarray
-    std: np.ndarray | None
-    covariance: np.ndarray | None
+    def with_gradients(self, theta: np.ndarray) -> Differentiated:
+        """The same with derivatives by the parameters; noise is called scatter there."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -95,8 +77,8 @@ class SurrogateSpectrum:
 
     def moments(self, theta: np.ndarray, n_draws: int, seed: int) -> Moments:
         """Moments at points, shape (n, p)."""
-        y, error, _ = self._target_space(theta)
-        std = abs(self.target.derivative(y)) * error
+        y, error, _ = self._calibrated(*self.model.predict(theta))
+        std = self.target.derivative(y) * error
         covariance = std[:, :, None] * self.calibration.correlation * std[:, None, :]
         return Moments(self.target.invert(y), std, covariance)
 
@@ -106,37 +88,67 @@ class SurrogateSpectrum:
 
     def displaced(self, theta: np.ndarray, offsets: np.ndarray) -> np.ndarray:
         """Spectra, shape (m, n, b), off the mean by offsets, shape (m, b), in error bars."""
-        y, error, _ = self._target_space(theta)
+        y, error, _ = self._calibrated(*self.model.predict(theta))
         return self.target.invert(y + offsets[:, None, :] * error)
 
     def scatter(self, theta: np.ndarray) -> np.ndarray | None:
         """Covariance of the spectra of single simulations, shape (n, b, b) [uK^4], if known."""
         if not self.noise_is_scatter:
             return None
-        y, _, noise = self._target_space(theta)
-        std = abs(self.target.derivative(y)) * noise
+        y, _, noise = self._calibrated(*self.model.predict(theta))
+        std = self.target.derivative(y) * noise
         return std[:, :, None] * self.calibration.correlation * std[:, None, :]
 
-    def gradient(self, theta: np.ndarray) -> np.ndarray:
-        """d mean / d theta, shape (n, b, p) [uK^2 per unit of each parameter]."""
-        y, _, noise = self._target_space(theta)
-        slope = self.model.gradient(theta)
-        if self.noise_is_scatter and self.target.is_logarithmic:
-            by_noise = noise * self.calibration.scale * self.target.ln_base
-            slope = slope + by_noise[..., None] * self.model.noise_gradient(theta)
-        return self.target.derivative(y)[..., None] * slope
+    def differentiated(self, theta: np.ndarray) -> Differentiated:
+        """Moments and their derivatives at points, shape (n, p), in closed form.
 
-    def _target_space(self, theta: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        In uK^2, and uK^2 per unit of each parameter. Errors have the correlation of `calibration`;
+        so has the scatter of single simulations, which is zero where `scatter` does not know it.
+        """
+        found = self.model.with_gradients(theta)
+        y, error, noise = self._calibrated(found.mean, found.std, found.scatter)
+        y_slope, error_slope, noise_slope = self._calibrated_slopes(found, noise)
+        slope, curvature = self.target.derivative(y), self.target.curvature(y)
+        return Differentiated(
+            mean=self.target.invert(y),
+            std=slope * error,
+            scatter=slope * noise,
+            mean_slope=slope[..., None] * y_slope,
+            std_slope=slope[..., None] * error_slope + (curvature * error)[..., None] * y_slope,
+            scatter_slope=slope[..., None] * noise_slope + (curvature * noise)[..., None] * y_slope,
+        )
+
+    def _calibrated(
+        self, mean: np.ndarray, std: np.ndarray, noise: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Target of the mean spectrum, its error, and the scatter around it, shape (n, b) each.
 
         Scatter of a logarithm lifts the mean: that of a log-normal y is exp(m + s^2 / 2).
         """
-        mean, std, noise = self.model.predict(theta)
         if not self.noise_is_scatter:
             return mean, self.calibration.std(np.hypot(std, noise)), np.zeros_like(mean)
         noise = self.calibration.std(noise)
-        lift = 0.5 * noise**2 * self.target.ln_base if self.target.is_logarithmic else 0.0
-        return mean + lift, self.calibration.std(std), noise
+        if self.target.is_logarithmic:
+            mean = mean + 0.5 * noise**2 * self.target.ln_base
+        return mean, self.calibration.std(std), noise
+
+    def _calibrated_slopes(
+        self, found: Differentiated, noise: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Derivatives of what `_calibrated` gives, of which `noise` is the last: (n, b, p) each."""
+        by_std, by_noise = found.std_slope, found.scatter_slope
+        if not self.noise_is_scatter:
+            total = np.hypot(found.std, found.scatter)
+            products = found.std[..., None] * by_std + found.scatter[..., None] * by_noise
+            by_total = products / np.where(total > 0, total, 1.0)[..., None]
+            by_total *= self.calibration.derivative(total)[..., None]
+            return found.mean_slope, by_total, np.zeros_like(by_total)
+        by_std = self.calibration.derivative(found.std)[..., None] * by_std
+        by_noise = self.calibration.derivative(found.scatter)[..., None] * by_noise
+        by_mean = found.mean_slope
+        if self.target.is_logarithmic:
+            by_mean = by_mean + (noise * self.target.ln_base)[..., None] * by_noise
+        return by_mean, by_std, by_noise
 
 
 @dataclass(frozen=True, eq=False)

@@ -13,6 +13,7 @@ from ..formats.arrays import safetensors_arrays
 from ..formats.checkpoint import read_checkpoint
 from ..formats.journal import read_journal
 from ..formats.jsonio import decode
+from ..formats.posterior import decode_posterior
 from ..formats.sidecars import (
     decode_checkpoint,
     decode_companions,
@@ -21,12 +22,15 @@ from ..formats.sidecars import (
     weights_document,
 )
 from ..layout import (
+    BAND_POWERS,
     CHECKPOINT,
     COMPANIONS,
     CONFIGS,
+    INFERENCE,
     INFO,
     JOURNAL,
     NORMALIZERS,
+    POSTERIOR,
     PREDICTIONS,
     PROVENANCE,
     RESULTS,
@@ -37,6 +41,7 @@ from ..provenance import file_entry, is_sealed
 from ..runs import COMPLETED, FAILED
 from .findings import ABSENT, ERROR, NOTE, WARNING, Finding, as_finding
 
+_OF_POSTERIORS = (("posterior", POSTERIOR), ("data", BAND_POWERS))
 DOCUMENTS = {INFO: "info", CONFIGS: "configs", RESULTS: "results", PROVENANCE: "provenance"}
 
 
@@ -59,6 +64,7 @@ def inspect(files: Mapping[str, bytes]) -> list[Finding]:
     if not any(finding.level == ERROR for finding in changed):  # else they need not fit together
         with as_finding(findings, INFO):
             findings += _binaries(files, documents)
+            findings += _posterior(files, documents)
     with as_finding(findings, PROVENANCE):
         findings += _split(documents)
     return findings
@@ -172,6 +178,31 @@ def _binaries(
     for step in steps_of(documents, "weights"):
         if weights is not None and step.get("content_sha256") != weights_sha256(weights):
             findings.append(Finding(ERROR, WEIGHTS, "is not what the lineage ends in"))
+    return findings
+
+
+def _posterior(
+    files: Mapping[str, bytes], documents: Mapping[str, Mapping[str, Any]]
+) -> list[Finding]:
+    """Whether samples and band powers can be read, and are those of the lineage."""
+    findings: list[Finding] = []
+    info = documents.get("info", {})
+    names = {str(k): str(v) for k, v in section(info, "artifacts").items()}
+    parts = {part: names.get(part, default) for part, default in _OF_POSTERIORS}
+    completed = documents.get("results", {}).get("status") == COMPLETED
+    if info.get("kind") == INFERENCE and completed:
+        missing = [name for name in parts.values() if name not in files]
+        findings += [Finding(ERROR, n, f"{ABSENT}, and it is a posterior's") for n in missing]
+    if (name := parts["data"]) in files:
+        findings += _document(name, "data", files[name])[1]
+    if (name := parts["posterior"]) in files:
+        with as_finding(findings, name):
+            _, metadata = safetensors_arrays(files[name], name)
+            findings += _problems(name, "posterior", weights_document(metadata, name))
+            arrays = decode_posterior(files[name], name).arrays
+            steps = steps_of(documents, "posterior")
+            if any(step.get("content_sha256") != weights_sha256(arrays) for step in steps):
+                findings.append(Finding(ERROR, name, "is not what the lineage ends in"))
     return findings
 
 

@@ -16,7 +16,16 @@ from ..dataset import emulator_box
 from ..facts import section
 from ..folder import Folder, find_record
 from ..formats.sidecars import MAX_WEIGHTS_BYTES
-from ..layout import CHECKPOINT, COMPANIONS, INFO, NORMALIZERS, WEIGHTS
+from ..layout import (
+    BAND_POWERS,
+    CHECKPOINT,
+    COMPANIONS,
+    INFERENCE,
+    INFO,
+    NORMALIZERS,
+    POSTERIOR,
+    WEIGHTS,
+)
 from ..read import Artifact, load_artifact
 from ..runs import COMPLETED
 from .findings import ERROR, NOTE, WARNING, Finding, said_once
@@ -25,6 +34,9 @@ from .selftest import replay, tolerance, undisturbed
 
 if TYPE_CHECKING:
     from ...data.arrays import TrainingSet
+
+
+_BINARIES = (NORMALIZERS, CHECKPOINT, WEIGHTS, COMPANIONS, POSTERIOR, BAND_POWERS)
 
 
 @dataclass(frozen=True)
@@ -61,7 +73,8 @@ def verify_artifact(path: str | Path) -> Verification:
 
     Every file is compared with the SHA-256 that was recorded, the documents with their schemas,
     the checkpoint with the weights; recorded predictions are made again; and if the dataset is at
-    hand, it is told whether it is still the one that was used.
+    hand, it is told whether it is still the one that was used. Whether the samples of a posterior
+    have the probabilities that are recorded is told by `reionemu.inference.verify_posterior`.
 
     Parameters
     ----------
@@ -115,7 +128,7 @@ def _read_all(folder: Folder) -> tuple[dict[str, bytes], list[Finding]]:
         try:
             content = folder.read(name, MAX_WEIGHTS_BYTES, growing=True)
         except (ReionemuError, OSError) as error:
-            known = name in (*DOCUMENTS, NORMALIZERS, CHECKPOINT, WEIGHTS, COMPANIONS)
+            known = name in (*DOCUMENTS, *_BINARIES)
             findings.append(Finding(ERROR if known else WARNING, name, str(error)))
         else:
             if content is not None:
@@ -131,6 +144,8 @@ def _in_use(path: Path) -> list[Finding]:
             artifact = load_artifact(path)
     except ReionemuError as error:
         return [Finding(ERROR, "record", str(error))]
+    if artifact.kind == INFERENCE:
+        return []
     return [*_self_test(artifact), *_dataset(artifact)]
 
 

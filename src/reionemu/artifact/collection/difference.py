@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from ..read import Artifact
 
 SECTIONS: dict[str, tuple[str, ...]] = {
-    "record": ("status", "description", "epochs"),
+    "record": ("kind", "status", "description", "epochs"),
     "configs": (
         "model",
         "training",
@@ -24,6 +24,7 @@ SECTIONS: dict[str, tuple[str, ...]] = {
         "dataset_prep",
         "kfold",
         "tuning",
+        "inference",
     ),
     "dataset": ("dataset", "training_box"),
     "environment": (
@@ -148,7 +149,7 @@ def _tree(artifact: Artifact) -> dict[str, Any]:
     tree: dict[str, Any] = {**artifact.configs}
     for document in (info, results, provenance):
         tree |= {key: document[key] for key in SECTION_OF if key in document}
-    tree["status"] = artifact.status
+    tree |= {"kind": artifact.kind, "status": artifact.status}
     if isinstance(tree.get("code"), Mapping):
         tree["code"] = {key: value for key, value in tree["code"].items() if key != "diff"}
     command = tree.get("command")

@@ -1,9 +1,9 @@
 """One record in a list of many: its short facts by dotted path, without its long lists.
 
-    name path status created_at description run epochs problem      what it is
+    name path kind status created_at description run epochs problem what it is
     dataset.* training_box.*                                        from info.json
     model.* training.* optimizer.* data_loading.* dataset_prep.*
-    kfold.* tuning.*                                                from configs.json
+    kfold.* tuning.* inference.*                                    from configs.json
     metrics.* summary.* error.* dataset_prep_stats.*                from results.json
     last.* best.val_loss                                            last epoch of the history, and
                                                                     the smallest val_loss in it
@@ -25,6 +25,8 @@ from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ..layout import EMULATOR
+
 if TYPE_CHECKING:
     from ..read import Artifact
 
@@ -38,7 +40,7 @@ MAX_LIST, MAX_TEXT, MAX_VALUES, MAX_DEPTH = 32, 2000, 2000, 12
 """What is longer, or deeper, is not kept."""
 
 _TOP = {
-    "info": ("dataset", "training_box", "description", "created_at"),
+    "info": ("dataset", "training_box", "description", "created_at", "kind"),
     "configs": (
         "model",
         "training",
@@ -47,6 +49,7 @@ _TOP = {
         "dataset_prep",
         "kfold",
         "tuning",
+        "inference",
     ),
     "results": ("metrics", "summary", "status", "error", "dataset_prep_stats"),
     "provenance": (
@@ -234,7 +237,7 @@ def facts_of(documents: Mapping[str, Mapping[str, Any]]) -> dict[str, Value]:
     documents : mapping
         JSON objects by name: "info", "configs", "results", "provenance"; any may be absent.
     """
-    facts: dict[str, Value] = {}
+    facts: dict[str, Value] = {"kind": EMULATOR} if documents.get("info") else {}
     for document in DOCUMENTS:
         for key, value in documents.get(document, {}).items():
             if key in _LEFT_OUT[document]:

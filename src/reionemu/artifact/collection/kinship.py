@@ -1,4 +1,4 @@
-"""Which steps of the way to their weights two records have in common."""
+"""Which steps of the way to their weights, or samples, two records have in common."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from ..read import Artifact
 
+_FINGERPRINT = ("path", "file_size_bytes", "modified_at")
 _OPTIONS_IN_CONFIGS = {"condensed": "condense", "spectra": "cl", "training_set": "build_xy"}
 
 
@@ -19,7 +20,8 @@ class Step:
     Attributes
     ----------
     step : str
-        "raw", "condensed", "spectra", "training_set", "split" or "weights".
+        "raw", "condensed", "spectra", "training_set", "split" or "weights"; of a posterior also
+        "emulator", "data" and "posterior".
     same : bool or None
         None if it cannot be known.
     text : str
@@ -44,13 +46,17 @@ def steps_between(
         Of A and of B, {"lineage": {step: {"config": ...}}}.
     """
     left, right = _steps(a), _steps(b)
+    arrays = _dataset(a, left), _dataset(b, right)
     told = (
         _raw(left.get("raw"), right.get("raw")),
         _condensed(left.get("condensed"), right.get("condensed")),
         _by_config("spectra", left.get("spectra"), right.get("spectra")),
-        _arrays(_dataset(a), _dataset(b)),
-        _split(left.get("split"), right.get("split"), _same_arrays(_dataset(a), _dataset(b))),
-        _weights(left.get("weights"), right.get("weights")),
+        _arrays(*arrays),
+        _split(left.get("split"), right.get("split"), _same_arrays(*arrays)),
+        _by_hash("weights", left, right, "the same, bit for bit", "other weights"),
+        _emulator(left.get("emulator"), right.get("emulator")),
+        _by_hash("data", left, right, "the same band powers", "other band powers"),
+        _by_hash("posterior", left, right, "the same samples, bit for bit", "other samples"),
     )
     return tuple(step for step in told if step), (_options(a, left), _options(b, right))
 
@@ -71,8 +77,7 @@ def _raw(a: Mapping[str, Any] | None, b: Mapping[str, Any] | None) -> Step | Non
 def _condensed(a: Mapping[str, Any] | None, b: Mapping[str, Any] | None) -> Step | None:
     if a is None or b is None:
         return _untold("condensed", a, b)
-    facts = ("path", "file_size_bytes", "modified_at")
-    if all(a.get(fact) == b.get(fact) for fact in facts):
+    if all(a.get(fact) == b.get(fact) for fact in _FINGERPRINT):
         return Step("condensed", True, f"the same file: {a.get('path')}")
     if a.get("path") == b.get("path"):
         return Step("condensed", False, f"the file was changed in between: {a.get('path')}")
@@ -122,12 +127,30 @@ def _split(
     return Step("split", False, f"{moved} of {len(rows)} rows are in another part{of_others}")
 
 
-def _weights(a: Mapping[str, Any] | None, b: Mapping[str, Any] | None) -> Step | None:
-    hashes = [(step or {}).get("content_sha256") for step in (a, b)]
+def _by_hash(
+    step: str,
+    left: Mapping[str, Mapping[str, Any]],
+    right: Mapping[str, Mapping[str, Any]],
+    if_same: str,
+    if_not: str,
+) -> Step | None:
+    hashes = [steps.get(step, {}).get("content_sha256") for steps in (left, right)]
     if None in hashes:
-        return _untold("weights", hashes[0], hashes[1])
+        return _untold(step, hashes[0], hashes[1])
     same = hashes[0] == hashes[1]
-    return Step("weights", same, "the same, bit for bit" if same else "other weights")
+    return Step(step, same, if_same if same else if_not)
+
+
+def _emulator(a: Mapping[str, Any] | None, b: Mapping[str, Any] | None) -> Step | None:
+    if a is None or b is None:
+        return _untold("emulator", a, b)
+    seals = a.get("seal"), b.get("seal")
+    if None in seals:
+        return Step("emulator", None, f"not known to be the same record: {_both(a, b, 'path')}")
+    same = seals[0] == seals[1]
+    return Step(
+        "emulator", same, f"{'the same' if same else 'another'} record: {_both(a, b, 'path')}"
+    )
 
 
 def _untold(step: str, a: Any, b: Any) -> Step | None:
@@ -176,9 +199,13 @@ def _options(artifact: Artifact, steps: Mapping[str, Mapping[str, Any]]) -> dict
     return {"lineage": options}
 
 
-def _dataset(artifact: Artifact) -> Mapping[str, Any]:
+def _dataset(artifact: Artifact, steps: Mapping[str, Mapping[str, Any]]) -> Mapping[str, Any]:
+    """What is said of the training arrays; a posterior says it in its lineage alone."""
     dataset = artifact.info.get("dataset")
-    return dataset if isinstance(dataset, Mapping) else {}
+    if isinstance(dataset, Mapping):
+        return dataset
+    file = {key: steps.get("condensed", {}).get(key) for key in _FINGERPRINT}
+    return {**steps["training_set"], "fingerprint": file} if "training_set" in steps else {}
 
 
 def _fingerprint(dataset: Mapping[str, Any]) -> Mapping[str, Any]:

@@ -30,7 +30,7 @@ from .entry import Value
 from .glance import Known
 from .scan import Scan
 
-_FORMAT = f"reionemu catalogue 3, {__version__}"
+_FORMAT = f"reionemu catalogue 4, {__version__}"
 _MAX_BYTES = 512 * 2**20
 _OLD_S = 60 * 86400
 WORTHWHILE_BYTES = 2**20

@@ -9,4 +9,5 @@ journal        history.jsonl
 arrays         .npz and safetensors
 checkpoint     model.pt, without PyTorch
 sidecars       normalizers and weights
+posterior      samples of a posterior, and the band powers it is of
 """

@@ -88,6 +88,8 @@ class Files(_Object):
     weights: Text = _optional("the weights as safetensors")
     companions: Text = _optional("error bars, history and more, of the emulator")
     predictions: Text = _optional("predictions of simulations that were not trained on")
+    posterior: Text = _optional("samples of a posterior, and what follows from them")
+    data: Text = _optional("the band powers that a posterior is of")
     provenance: Text = _optional("what made the record, and checksums")
 
 
@@ -99,6 +101,7 @@ class Info(_Object):
     experiment_name: Text = Field(description="the same, unless the writer chose another")
     description: str | None = Field(description="for people")
     created_at: Time = Field(description="time of writing, UTC")
+    kind: Text = _optional("emulator, as also where it is not said, or inference")
     dataset: Dataset | None = Field(description="the file that the model was trained on")
     artifacts: Files = Field(description="names of the files, by part")
     training_box: dict[str, Range] = _optional("[lowest, highest] over the training rows")
@@ -120,6 +123,18 @@ class DataLoading(_Object):
     dataloader: Options | None = Field(description="DataLoaderConfig")
 
 
+class Inference(_Object):
+    """The choices behind a posterior."""
+
+    emulator: Options = Field(description="name, run and seal of its record")
+    data: Options = Field(description="name, sha256 and source of the band powers")
+    sampler: Options = Field(description="name and options")
+    seed: Seed = Field(description="of the sampler")
+    priors: dict[str, str] = Field(description="given ones by parameter, such as normal(0.5, 0.1)")
+    tau: Range | None = Field(description="mean and standard deviation of a constraint")
+    late_time: Range | None = Field(description="prior of the late-time amplitude [uK^2]")
+
+
 class Configs(_Object):
     """configs.json: the choices made before the run."""
 
@@ -131,6 +146,7 @@ class Configs(_Object):
     model: Options | None = Field(description="class_name and the options of the class")
     optimizer: Options | None = Field(description="as given")
     tuning: Options | None = Field(description="as given")
+    inference: Inference = _optional("of a posterior")
 
 
 class Failure(_Object):
@@ -256,6 +272,32 @@ class Weights(_Object):
     content_sha256: Sha256 = Field(description="of the weights themselves, see formats.md")
 
 
+class EmulatorUsed(_Object):
+    """The record of the emulator that a posterior was computed with."""
+
+    step: Literal["emulator"] = Field(description="the emulator")
+    name: Text = Field(description="of its record")
+    path: Text = Field(description="absolute")
+    run: str | None = Field(description="as in its provenance.json, if it has one")
+    seal: Sha256 | None = Field(description="of its provenance.json, if it has one")
+
+
+class Data(_Object):
+    """The band powers that it was compared with."""
+
+    step: Literal["data"] = Field(description="the band powers")
+    name: Text = Field(description="of the band powers")
+    source: str = Field(description="a citation, or what they were made of")
+    content_sha256: Sha256 = Field(description="of all that a likelihood depends on")
+
+
+class Posterior(_Object):
+    """The samples of the posterior."""
+
+    step: Literal["posterior"] = Field(description="the samples")
+    content_sha256: Sha256 = Field(description="of the arrays, as of weights")
+
+
 class SelfTest(_Object):
     """Predictions made when the record was saved."""
 
@@ -274,7 +316,8 @@ class FileEntry(_Object):
 
 
 Step = Annotated[
-    Raw | Condensed | Spectra | TrainingArrays | Split | Weights, Field(discriminator="step")
+    Raw | Condensed | Spectra | TrainingArrays | Split | Weights | EmulatorUsed | Data | Posterior,
+    Field(discriminator="step"),
 ]
 
 
@@ -297,7 +340,7 @@ class Provenance(_Object):
     script: Script | None = _optional("null if it was typed, or lies in the Python environment")
     library: Library | None = _optional("null if reionemu was imported from no git checkout")
     seeds: dict[str, Seed] = Field(description="by what they are of")
-    lineage: list[Step] = Field(description="steps to the weights in order, as far as known")
+    lineage: list[Step] = Field(description="steps to the weights, or samples, in order")
     request: Options | None = Field(description="what the record is the answer to")
     self_test: SelfTest | None = Field(description="null if the record cannot predict")
     files: dict[str, FileEntry] = Field(description="every file but this, by name")
@@ -325,6 +368,50 @@ class CompanionsMetadata(_Object):
     companions: dict[str, Options] = Field(description="by part: calibration, suite, history")
 
 
+class StoredPosterior(_Object):
+    """What is recorded of samples beside arrays."""
+
+    names: list[Text] = Field(description="sampled parameters, in order")
+    derived: list[Text] = Field(description="what follows from each sample")
+    sampler: Text = Field(description="emcee, nuts or nested")
+    is_converged: bool = Field(description="by the criterion")
+    criterion: str = Field(description="what was asked, and what was found")
+    diagnostics: Options = Field(description="of the sampler")
+    priors: dict[str, str] = Field(description="by parameter")
+    facts: Options = Field(description="what else is known")
+    history: Options = _optional("what there is of the history beside arrays")
+    predictive: Options = _optional("the same of predictions of the data")
+
+
+class PosteriorMetadata(_Object):
+    """Metadata "reionemu" of posterior.safetensors."""
+
+    version: First
+    posterior: StoredPosterior = Field(description="what the arrays are")
+
+
+class BandPowersFields(_Object):
+    """Band powers with their errors, as `BandPowers` has them."""
+
+    name: Text = Field(description="for people")
+    ell: list[float] = Field(description="effective multipoles, (m,)")
+    dl: list[float] = Field(description="[uK^2], (m,)")
+    covariance: list[list[float]] = Field(description="[uK^4], (m, m)")
+    windows: list[list[float]] | None = _optional("(m, w)")
+    window_ell: list[float] | None = _optional("multipoles of the windows, (w,)")
+    is_total: bool = _optional("whether the late-time effect is in them")
+    realization: str = _optional("sky, or emulator for a mock from its own suite")
+    map_area: float | None = _optional("of a simulated map [sr]")
+    source: str = _optional("a citation, or what they were made of")
+
+
+class BandPowersDocument(_Object):
+    """data.json: the band powers that a posterior is of."""
+
+    schema_version: First
+    band_powers: BandPowersFields = Field(description="every field")
+
+
 class Stages(_Object):
     """Attribute "reionemu_stages" of an HDF5 file: what made it."""
 
@@ -341,6 +428,8 @@ MODELS: dict[str, type[_Object]] = {
     "history": HistoryLine,
     "weights": WeightsMetadata,
     "companions": CompanionsMetadata,
+    "posterior": PosteriorMetadata,
+    "data": BandPowersDocument,
     "stages": Stages,
 }
 """Models by the kind of document. "history" is one line of history.jsonl."""

@@ -28,6 +28,8 @@ FIRST_VERSION = {
     "provenance": 1,
     "weights": 0,
     "companions": 1,
+    "posterior": 1,
+    "data": 1,
 }
 """The version of the first documents of each kind; later ones state theirs."""
 
@@ -38,10 +40,12 @@ MIGRATIONS: dict[str, tuple[Step, ...]] = {
     "provenance": (),
     "weights": (_weights_0_to_1,),
     "companions": (),
+    "posterior": (),
+    "data": (),
 }
 """Steps by kind: the first leads from `FIRST_VERSION[kind]` to the next version, and so on."""
 
-IN_METADATA = ("weights", "companions")
+IN_METADATA = ("weights", "companions", "posterior")
 
 VERSION_KEY = {kind: "version" if kind in IN_METADATA else "schema_version" for kind in MIGRATIONS}
 
@@ -71,7 +75,8 @@ def migrate(kind: str, document: Mapping[str, Any], where: str) -> dict[str, Any
 
     Parameters
     ----------
-    kind : {"info", "configs", "results", "provenance", "weights", "companions"}
+    kind : {"info", "configs", "results", "provenance", "weights", "companions", "posterior",
+        "data"}
     document : mapping
         As read; not changed.
     where : str

@@ -48,7 +48,7 @@ def check(kind: str, document: Any) -> list[Problem]:
     Parameters
     ----------
     kind : {"info", "configs", "results", "provenance", "history", "weights", "companions",
-        "stages"}
+        "posterior", "data", "stages"}
     document : object
         As `jsonio.decode` returned it. One of an earlier version is brought up to date first; of
         one from a newer release than this, only what is not known is named.

@@ -1,5 +1,7 @@
 """The model card of a record: what the emulator predicts, how well, and what it is not for.
 
+That of a posterior is made in `posterior_card`.
+
 Markdown with YAML in front, as Hugging Face reads it. Everything is taken from the record, and
 what is not recorded is said to be so. The licence is not recorded, and none is made up.
 """
@@ -11,7 +13,9 @@ from datetime import timezone
 from typing import TYPE_CHECKING, Any
 
 from ...errors import RecordError
+from ..layout import INFERENCE
 from ..unfinished import shortfall
+from . import posterior_card
 from .accuracy import accuracy
 from .contents import Documents, documents_of
 from .flat import as_time, flat
@@ -65,7 +69,8 @@ def model_card(artifact: Artifact) -> str:
     """
     lacking = shortfall(artifact)
     if lacking:
-        raise RecordError(f"{artifact.path} has no card, as it has no emulator: {lacking}")
+        what = "posterior" if artifact.kind == INFERENCE else "emulator"
+        raise RecordError(f"{artifact.path} has no card, as it has no {what}: {lacking}")
     return card(documents_of(artifact))
 
 
@@ -83,9 +88,10 @@ def card(record: Documents) -> str:
         ("Model and training", _training),
         ("How accurate it is", accuracy),
         ("What it must not be used for", _limits),
-        ("Where it comes from", _origin),
     )
-    for title, write in sections:
+    if record.is_posterior:
+        sections = posterior_card.SECTIONS
+    for title, write in (*sections, ("Where it comes from", _origin)):
         parts += [f"## {title}", *write(record)]
     return "\n\n".join(parts) + "\n"
 
@@ -94,9 +100,10 @@ def _front_matter(record: Documents) -> str:
     lines = [
         "---",
         "library_name: reionemu",
-        "pipeline_tag: tabular-regression",
+        *([] if record.is_posterior else ["pipeline_tag: tabular-regression"]),
         "tags:",
-        *(f"- {tag}" for tag in ("cosmology", "reionization", "sunyaev-zeldovich", "emulator")),
+        *(f"- {tag}" for tag in ("cosmology", "reionization", "sunyaev-zeldovich")),
+        "- posterior" if record.is_posterior else "- emulator",
     ]
     if held_out_errors(record):
         lines += ["metrics:", "- mape"]

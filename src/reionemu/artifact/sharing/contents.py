@@ -20,7 +20,7 @@ from ..formats.sidecars import (
     companions_options,
     decode_weights,
 )
-from ..layout import COMPANIONS, CONFIGS, INFO, PROVENANCE, RESULTS, WEIGHTS
+from ..layout import COMPANIONS, CONFIGS, INFERENCE, INFO, PROVENANCE, RESULTS, WEIGHTS
 from ..provenance import is_sealed
 from ..read import Artifact
 
@@ -39,6 +39,11 @@ class Documents:
     provenance: Mapping[str, Any]
     weights: bytes | None
     beside: bytes | None = None  # the file with the companions of the model
+
+    @property
+    def is_posterior(self) -> bool:
+        """Whether the record is one of a posterior, and not of an emulator."""
+        return self.info.get("kind") == INFERENCE
 
     @property
     def run(self) -> str:

@@ -15,11 +15,13 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 from ..layout import (
+    BAND_POWERS,
     CHECKPOINT,
     COMPANIONS,
     CONFIGS,
     INFO,
     NORMALIZERS,
+    POSTERIOR,
     PREDICTIONS,
     PROVENANCE,
     RESULTS,
@@ -59,9 +61,11 @@ _MEANINGS = {
     COMPANIONS: "What goes with the model: error bars, history of reionization, training points",
     PREDICTIONS: "Simulations as predicted by models that were not trained on them",
     CHECKPOINT: "Weights of the network, as PyTorch saves them",
+    POSTERIOR: "Samples of the posterior, and what follows from each",
+    BAND_POWERS: "The band powers that the emulator was compared with, and their covariance",
     CARD: "Model card: what the emulator predicts, how well, and what it must not be used for",
 }
-_OUTCOMES = (WEIGHTS, COMPANIONS, CHECKPOINT, NORMALIZERS, PREDICTIONS, RESULTS)
+_OUTCOMES = (WEIGHTS, COMPANIONS, CHECKPOINT, NORMALIZERS, PREDICTIONS, POSTERIOR, RESULTS)
 _FORMATS = {
     ".json": "application/json",
     ".npz": "application/zip",
@@ -96,7 +100,7 @@ def crate(record: Documents, files: Mapping[str, bytes]) -> dict[str, Any]:
     """The same from documents and the contents of all files that are to be described."""
     contents = [_file(name, files[name]) for name in sorted(files)]
     programs = _programs(record)
-    data = _training_data(record)
+    data = [*_training_data(record), *_emulator(record)]
     configs = list(_values("config", flat(record.configs, skip=("schema_version",))))
     metrics = list(_values("metric", flat(record.results.get("metrics"))))
     action = _action(record, files, [*data, *configs], metrics, programs)
@@ -156,15 +160,21 @@ def _action(
     outputs: list[dict[str, Any]],
     programs: list[dict[str, Any]],
 ) -> dict[str, Any]:
-    """The training: when, by which program, of what, and what came of it."""
+    """The training, or sampling: when, by which program, of what, and what came of it."""
     results = [name for name in _OUTCOMES if name in files]
     ended = record.provenance.get("ended_at") or record.results.get("created_at")
+    sampled = record.is_posterior
+    used = [BAND_POWERS] if sampled and BAND_POWERS in files else []
     return _without_none(
         {
-            "@id": "#training",
+            "@id": "#sampling" if sampled else "#training",
             "@type": "CreateAction",
-            "name": f"Training of {record.run}",
-            "description": "Training of a model that predicts spectra from parameters"
+            "name": f"{'Sampling' if sampled else 'Training'} of {record.run}",
+            "description": (
+                "Sampling of the posterior of parameters, given band powers"
+                if sampled
+                else "Training of a model that predicts spectra from parameters"
+            )
             + _in_sessions(record.provenance.get("sessions")),
             "startTime": _when(record.provenance.get("started_at")),
             "endTime": _when(ended),
@@ -172,7 +182,8 @@ def _action(
             if record.results.get("status") == "completed"
             else None,
             "instrument": _link(programs[0]["@id"]) if programs else None,
-            "object": [_link(entity["@id"]) for entity in inputs],
+            "object": [_link(quote(name)) for name in used]
+            + [_link(entity["@id"]) for entity in inputs],
             "result": [_link(quote(name)) for name in results]
             + [_link(entity["@id"]) for entity in outputs],
         }
@@ -254,6 +265,20 @@ def _training_data(record: Documents) -> list[dict[str, Any]]:
     ]
 
 
+def _emulator(record: Documents) -> Iterator[dict[str, Any]]:
+    """The emulator that a posterior was computed with, which the crate does not hold."""
+    lineage = record.provenance.get("lineage")
+    for step in lineage if isinstance(lineage, list) else []:
+        if isinstance(step, Mapping) and step.get("step") == "emulator":
+            yield {
+                "@id": "#emulator",
+                "@type": "CreativeWork",
+                "name": str(step.get("name")),
+                "description": "Record of the emulator, as "
+                + f"run {step.get('run')}, seal {step.get('seal')}. Not in this crate",
+            }
+
+
 def _values(kind: str, values: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
     """Each number or word of a document as an entity with a name and a value."""
     for path, value in list(values.items())[:_MOST_VALUES]:
@@ -269,6 +294,8 @@ def _values(kind: str, values: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
 def _description(record: Documents) -> str:
     given = record.info.get("description")
     what = "An emulator of the patchy kinetic Sunyaev-Zel'dovich angular power spectrum"
+    if record.is_posterior:
+        what = "Samples of a posterior, from band powers of the kinetic Sunyaev-Zel'dovich effect"
     return given if isinstance(given, str) and given.strip() else what
 
 

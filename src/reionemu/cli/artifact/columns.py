@@ -55,6 +55,7 @@ def default_columns(shown: Catalogue) -> list[Column]:
     models = [_model(entry) for entry in shown]
     table = [
         _name_column(shown),
+        Column("kind", _kinds(shown), optional=True),
         Column("status", [printable(entry.status) for entry in shown]),
         Column("created", [_created(entry) for entry in shown], right=on_terminal()),
         Column("model", models, shrinks_to=9, optional=True, short=initials(models)),
@@ -65,6 +66,12 @@ def default_columns(shown: Catalogue) -> list[Column]:
     if not on_terminal():  # there it is written below, in full
         table.append(Column("note", [printable(entry.problem or "") for entry in shown]))
     return table
+
+
+def _kinds(shown: Catalogue) -> list[str]:
+    """The kind of each, if some are no emulators."""
+    kinds = [entry.get("kind") for entry in shown]
+    return [cell(kind) for kind in kinds] if {*kinds} - {"emulator", None} else [""] * len(kinds)
 
 
 def _created(entry: Entry) -> str:

@@ -25,6 +25,9 @@ _STEPS = {
     "training_set": "training arrays",
     "split": "split",
     "weights": "weights",
+    "emulator": "emulator",
+    "data": "band powers",
+    "posterior": "samples",
 }
 
 

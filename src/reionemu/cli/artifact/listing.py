@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 DEFAULT_ROOT = Path("artifacts")
 _MAX_PROBLEMS = 20
 
+KindOption = Annotated[
+    str | None, typer.Option(help="Only records of this kind: emulator or inference.")
+]
 SortOption = Annotated[
     str | None,
     typer.Option(
@@ -47,6 +50,7 @@ def list_artifacts(
     reverse: ReverseOption = False,
     columns: ColumnsOption = None,
     limit: LimitOption = None,
+    kind: KindOption = None,
     paths: Annotated[
         bool,
         typer.Option("--paths", help="List the paths that conditions, --sort and --columns take."),
@@ -62,8 +66,9 @@ def list_artifacts(
     from ...errors import ConfigError
 
     found = read_catalogue(root or default_root())
+    found = found.find(f"kind={kind}") if kind and found else found
     if not found:
-        say(f"no artifacts in {printable(found.root)}")
+        say(f"no artifacts {f'of the kind {kind} ' if kind else ''}in {printable(found.root)}")
     try:
         if paths:
             _show_paths(_newest_first(found), json)

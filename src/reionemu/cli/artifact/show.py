@@ -11,8 +11,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from ...artifact.layout import EMULATOR
 from ..output import JsonOption, print_errors, print_json, short
-from .tables import cell, on_terminal, printable, write
+from . import show_posterior
+from .tables import Column, cell, on_terminal, print_columns, printable, write
 
 if TYPE_CHECKING:
     from ...artifact.read import Artifact
@@ -37,9 +39,20 @@ def show(
         print_json({part: getattr(artifact, part) for part in parts})
         return
     record = documents_of(artifact)
-    lines = [*_identity(artifact), *_origin(artifact), *_data(record), *_training(record)]
+    lines = [*_identity(artifact), *_origin(artifact)]
+    if record.is_posterior:
+        lines += show_posterior.lines(record)
+    else:
+        lines += [*_data(record), *_training(record)]
     lines += _outcome(artifact)
     write(line for label, text in lines for line in _wrapped(label, text))
+    if record.is_posterior and (rows := show_posterior.rows(record)):
+        print_columns(
+            [
+                Column(head, [printable(row[i]) for row in rows], right=i > 0)
+                for i, head in enumerate(("parameter", "median", "68%", "95%"))
+            ]
+        )
     held_out = _part(artifact.results, "summary").get("held_out")
     if (errors := held_out_errors(record)) and held_out:
         write([""])
@@ -52,6 +65,8 @@ def _identity(artifact: Artifact) -> Iterator[tuple[str, str]]:
     info = artifact.info
     yield "artifact", str(artifact.path)
     yield "name", artifact.name
+    if artifact.kind != EMULATOR:
+        yield "kind", artifact.kind
     if info.get("description"):
         yield "description", " ".join(str(info["description"]).split())
     completed = artifact.status == "completed"
@@ -106,8 +121,8 @@ def _run(provenance: Mapping[str, Any]) -> Iterator[str]:
     if hosts:
         yield f"on {hosts}" + (f" ({_plain(device)})" if device else "")
     if len(sessions) > 1:
-        epochs = [str(session.get("from_epoch")) for session in sessions[1:]]
-        yield f"resumed after epoch {' and '.join(epochs)}"
+        epochs = [str(epoch) for s in sessions[1:] if (epoch := s.get("from_epoch"))]
+        yield f"resumed after epoch {' and '.join(epochs)}" if epochs else "resumed"
 
 
 def _data(record: Documents) -> Iterator[tuple[str, str]]:

@@ -64,13 +64,30 @@ def _checked(check: Any, folder: Path, among_others: bool) -> Verification | Non
     from ...errors import ReionemuError
 
     try:
-        return check(folder)
+        return _with_densities(check(folder))
     except FileNotFoundError:
         if among_others:
             return None
         raise
     except (ReionemuError, OSError) as error:
         return Verification(folder, (Finding(ERROR, "record", str(error)),))
+
+
+def _with_densities(verification: Verification) -> Verification:
+    """With what is found when densities of samples are computed again, of a whole posterior."""
+    from dataclasses import replace
+
+    from ...artifact.layout import INFERENCE
+    from ...artifact.read import load_artifact
+    from ...artifact.unfinished import UNFINISHED
+    from ...inference.records import verify_posterior
+
+    if not verification.ok:
+        return verification
+    artifact = load_artifact(verification.path)
+    if artifact.kind != INFERENCE or artifact.status in UNFINISHED:
+        return verification
+    return replace(verification, findings=(*verify_posterior(artifact), *verification.findings))
 
 
 def _print(verification: Verification, with_notes: bool) -> None:

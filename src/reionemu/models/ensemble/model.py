@@ -12,6 +12,7 @@ import numpy as np
 from ...config import require_choice
 from ...errors import RecordError
 from ..inputs import Inputs
+from ..moments import Differentiated
 from ..recorded import HUGE, LARGE, STEEP, numbers
 from .options import ACTIVATIONS
 from .uncertainty import Uncertainty
@@ -61,41 +62,35 @@ class NetworkEnsemble:
         theta : ndarray, shape (n, p)
         """
         x = self.inputs(theta)
-        parts = [self._moments(x[i : i + CHUNK]) for i in range(0, max(len(x), 1), CHUNK)]
-        mean, std = (np.concatenate(part) for part in zip(*parts, strict=True))
+        mean, std = np.empty((2, len(x), self.n_outputs))
+        for i in range(0, len(x), CHUNK):
+            part = slice(i, i + CHUNK)
+            outputs = forward(self.layers, x[part], self.activation)
+            mean[part], std[part] = outputs.mean(axis=0), self.uncertainty.std(outputs)
         noise = self.uncertainty.noise_std(x)
         return self.mean + mean * self.scale, std * self.scale, noise * self.scale
 
-    def _moments(self, x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        outputs = forward(self.layers, x, self.activation)
-        return outputs.mean(axis=0), self.uncertainty.std(outputs)
-
-    def gradient(self, theta: np.ndarray) -> np.ndarray:
-        """Derivatives of the mean with respect to the parameters, shape (n, b, p)."""
+    def with_gradients(self, theta: np.ndarray) -> Differentiated:
+        """The same, with derivatives by the parameters: see `Surrogate.with_gradients`."""
         x = self.inputs(theta)
-        by_x = np.empty((len(x), self.n_outputs, x.shape[1]))
-        for i in range(0, len(x), CHUNK):
-            by_x[i : i + CHUNK] = self._slopes(x[i : i + CHUNK])
-        return by_x * self.scale[:, None] @ self.inputs.jacobian(theta)
-
-    def _slopes(self, x: np.ndarray) -> np.ndarray:
-        """Derivatives of the mean over networks by coordinates, shape (n, b, p).
-
-        The chain rule is followed from the inputs on: there are fewer of them than of outputs.
-        """
-        m, (n, p) = self.n_members, x.shape
-        hidden, slopes = np.broadcast_to(x, (m, n, p)), np.broadcast_to(np.eye(p), (m, n, p, p))
-        for layer in self.layers[:-1]:
-            inner = hidden @ layer[:, :-1] + layer[:, -1:]
-            slopes = slopes @ layer[:, None, :-1] * _derivative(inner, self.activation)[:, :, None]
-            hidden = _activate(inner, self.activation)
-        return (slopes @ self.layers[-1][:, None, :-1]).mean(axis=0).swapaxes(1, 2)
-
-    def noise_gradient(self, theta: np.ndarray) -> np.ndarray:
-        """Derivatives of the standard deviation of the noise, shape (n, b, p)."""
-        noise = self.uncertainty.noise_std(self.inputs(theta)) * self.scale
-        ln_slope = self.uncertainty.noise_slope @ self.inputs.jacobian(theta)
-        return noise[:, :, None] * ln_slope[:, None, :]
+        (n, p), b = x.shape, self.n_outputs
+        mean, std = np.empty((2, n, b))
+        mean_slope, std_slope = np.empty((2, n, b, p))
+        for i in range(0, n, CHUNK):
+            part = slice(i, i + CHUNK)
+            outputs, slopes = forward_slopes(self.layers, x[part], self.activation)
+            mean[part], mean_slope[part] = outputs.mean(axis=0), slopes.mean(axis=0)
+            std[part] = self.uncertainty.std(outputs)
+            std_slope[part] = self.uncertainty.std_slope(outputs, slopes)
+        noise, jacobian = self.uncertainty.noise_std(x), self.inputs.jacobian(theta)
+        noise_slope = noise[..., None] * self.uncertainty.noise_slope
+        slopes_by_x = (mean_slope, std_slope, noise_slope)
+        return Differentiated(
+            self.mean + mean * self.scale,
+            std * self.scale,
+            noise * self.scale,
+            *(by_x * self.scale[:, None] @ jacobian for by_x in slopes_by_x),
+        )
 
     def options(self) -> dict[str, Any]:
         """What is recorded beside the arrays."""
@@ -174,6 +169,23 @@ def forward(layers: tuple[np.ndarray, ...], x: np.ndarray, activation: str) -> n
     for layer in layers[:-1]:
         hidden = _activate(hidden @ layer[:, :-1] + layer[:, -1:], activation)
     return hidden @ layers[-1][:, :-1] + layers[-1][:, -1:]
+
+
+def forward_slopes(
+    layers: tuple[np.ndarray, ...], x: np.ndarray, activation: str
+) -> tuple[np.ndarray, np.ndarray]:
+    """The same, and derivatives by the coordinates, shape (m, n, b, p).
+
+    The chain rule is followed from the inputs on: there are fewer of them than of outputs.
+    """
+    m, (n, p) = len(layers[0]), x.shape
+    hidden, slopes = np.broadcast_to(x, (m, n, p)), np.broadcast_to(np.eye(p), (m, n, p, p))
+    for layer in layers[:-1]:
+        inner = hidden @ layer[:, :-1] + layer[:, -1:]
+        slopes = slopes @ layer[:, None, :-1] * _derivative(inner, activation)[:, :, None]
+        hidden = _activate(inner, activation)
+    last = layers[-1]
+    return hidden @ last[:, :-1] + last[:, -1:], (slopes @ last[:, None, :-1]).swapaxes(2, 3)
 
 
 def _activate(x: np.ndarray, activation: str) -> np.ndarray:

@@ -45,8 +45,23 @@ class Uncertainty:
 
     def std(self, outputs: np.ndarray) -> np.ndarray:
         """Of the mean over k members, shape (n, b), from what each says, shape (k, n, b)."""
-        factor = np.sqrt(self.bias**2 + 1 / len(outputs))
-        return _spread(outputs, self.typical) * factor
+        return _spread(outputs, self.typical) * self._factor(len(outputs))
+
+    def std_slope(self, outputs: np.ndarray, slopes: np.ndarray) -> np.ndarray:
+        """Derivatives of `std`, shape (n, b, p), from those of each member, (k, n, b, p).
+
+        Zero where all members agree.
+        """
+        k, _, b = outputs.shape
+        offsets = (outputs - outputs.mean(axis=0)) / self.typical**2
+        root = np.sqrt(_relative(outputs, self.typical))
+        by_root = np.einsum("knb,knbp->np", offsets, slopes) / (b * (k - 1))
+        by_root /= np.where(root > 0, root, 1.0)
+        return by_root[:, None, :] * (self.typical * self._factor(k))[:, None]
+
+    def _factor(self, k: int) -> np.ndarray:
+        """Error of the mean over k members in units of their spread, shape (b,)."""
+        return np.sqrt(self.bias**2 + 1 / k)
 
     def noise_std(self, x: np.ndarray) -> np.ndarray:
         """Of a simulation around the mean, shape (n, b), at coordinates, shape (n, p)."""
@@ -54,8 +69,12 @@ class Uncertainty:
 
 
 def _spread(outputs: np.ndarray, typical: np.ndarray) -> np.ndarray:
-    relative = (outputs.var(axis=0, ddof=1) / typical**2).mean(axis=-1, keepdims=True)
-    return np.sqrt(relative) * typical
+    return np.sqrt(_relative(outputs, typical)) * typical
+
+
+def _relative(outputs: np.ndarray, typical: np.ndarray) -> np.ndarray:
+    """Variance between members in units of the typical one, of all outputs, shape (n, 1)."""
+    return (outputs.var(axis=0, ddof=1) / typical**2).mean(axis=-1, keepdims=True)
 
 
 def calibrate(y: np.ndarray, outputs: np.ndarray, x: np.ndarray) -> Uncertainty:

@@ -98,7 +98,7 @@ def negative_log_evidence(
     """
     hyper = Hyperparameters.from_vector(vector)
     n, b = y.shape
-    smooth, rough, r = hyper.parts(x, x)
+    smooth, rough, slope_of_rough = hyper.parts(x, x)
     noise = hyper.noise_variance(x)
     lower, inverse = factorize(smooth + rough, noise)
     weights = inverse @ y
@@ -108,8 +108,7 @@ def negative_log_evidence(
     # d value = sum(M * dK)
     M = 0.5 * (b * inverse - weights @ np.linalg.solve(between, weights.T))
     by_smooth = _by_lengths(M * smooth, x / hyper.smooth)
-    decay = 5 / 3 * hyper.amplitude**2 * (1 + r) * np.exp(-r)
-    by_rough = _by_lengths(M * decay, x / hyper.rough)
+    by_rough = _by_lengths(M * slope_of_rough, x / hyper.rough)
     by_noise = 2 * np.diag(M) * noise
     slope = [by_smooth, by_rough, [2 * (M * rough).sum(), by_noise.sum()], by_noise @ x]
     return float(value), np.concatenate(slope)

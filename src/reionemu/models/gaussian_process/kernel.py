@@ -77,15 +77,11 @@ class Hyperparameters:
         return Scaled.by(self, y).covariance(x)
 
     def parts(self, x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Both parts of k, and sqrt(5) r of the rough one, shape (n, m) each."""
-        return Scaled.by(self, y).parts(x)
+        """Both parts of k, and the slope of the rough one, shape (n, m) each.
 
-    def covariance_gradient(self, x: np.ndarray, y: np.ndarray) -> np.ndarray:
-        """dk/dx, shape (n, m, p)."""
-        smooth, _, r = self.parts(x, y)
-        rough = 5 / 3 * self.amplitude**2 * (1 + r) * np.exp(-r)
-        slope = smooth[..., None] / self.smooth**2 + rough[..., None] / self.rough**2
-        return -slope * (x[:, None, :] - y)
+        dk/dx_j = (y_j - x_j) (smooth / smooth length_j^2 + slope / rough length_j^2).
+        """
+        return Scaled.by(self, y).parts(x)
 
 
 @dataclass(frozen=True, eq=False)
@@ -94,47 +90,62 @@ class Scaled:
 
     Attributes
     ----------
-    hyper : Hyperparameters
-    smooth, rough : ndarray, shape (p, m)
-        Times -2 and transposed.
-    smooth_squares, rough_squares : ndarray, shape (m,)
+    lengths : ndarray, shape (2, p)
+        Of the smooth part over 1, and of the rough one over sqrt(5), so that r is sqrt(5) r_r.
+    variance : float
+        a^2, of the rough part.
+    columns : ndarray, shape (2, p + 2, m)
+        Such that rows made of x, 1 and |x|^2 times these are -r_s^2 / 2, and r^2.
     """
 
-    hyper: Hyperparameters
-    smooth: np.ndarray
-    rough: np.ndarray
-    smooth_squares: np.ndarray
-    rough_squares: np.ndarray
+    lengths: np.ndarray
+    variance: float
+    columns: np.ndarray
 
     @classmethod
     def by(cls, hyper: Hyperparameters, y: np.ndarray) -> Scaled:
         """Points y, shape (m, p)."""
-        smooth, rough = y / hyper.smooth, y / hyper.rough
-        squares = (smooth**2).sum(axis=1), (rough**2).sum(axis=1)
-        return cls(hyper, -2 * smooth.T, -2 * rough.T, *squares)
+        lengths = np.stack([hyper.smooth, hyper.rough / np.sqrt(5)])
+        *scaled, one, squares = np.moveaxis(_rows(y, lengths), 2, 0)
+        columns = np.stack([*(-2 * column for column in scaled), squares, one], axis=1)
+        columns[0] *= -0.5
+        return cls(lengths, hyper.amplitude**2, columns)
 
     def covariance(self, x: np.ndarray) -> np.ndarray:
         """k between points x, shape (n, p), and these: shape (n, m)."""
-        smooth, rough, _ = self.parts(x)
-        smooth += rough
-        return smooth
+        smooth, rough, _, _ = self._terms(x)
+        rough += smooth
+        return rough
 
     def parts(self, x: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """See `Hyperparameters.parts`."""
-        smooth = _squared(x / self.hyper.smooth, self.smooth, self.smooth_squares)
-        smooth *= -0.5
-        np.exp(smooth, out=smooth)
-        r = _squared(x / self.hyper.rough, self.rough, self.rough_squares)
-        r *= 5
-        np.sqrt(r, out=r)
-        rough = np.exp(-r)
-        rough *= self.hyper.amplitude**2 * (1 + r * (1 + r / 3))
+        smooth, rough, r, decay = self._terms(x)
+        r += 1
+        r *= decay
+        r *= 5 / 3
         return smooth, rough, r
 
+    def _terms(self, x: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+        """Both parts, r, and a^2 exp(-r), shape (n, m) each; in place, as time goes by passes."""
+        smooth, rough = _rows(x, self.lengths) @ self.columns
+        np.exp(smooth, out=smooth)
+        np.abs(rough, out=rough)  # of nearby points rounding may make it negative
+        r = np.sqrt(rough)
+        decay = np.negative(r)
+        np.exp(decay, out=decay)
+        decay *= self.variance
+        rough *= 1 / 3
+        rough += r
+        rough += 1
+        rough *= decay
+        return smooth, rough, r, decay
 
-def _squared(x: np.ndarray, y: np.ndarray, squares: np.ndarray) -> np.ndarray:
-    """Squared distances between x, shape (n, p), and points prepared as in `Scaled`."""
-    distances = x @ y
-    distances += squares
-    distances += (x * x).sum(axis=1)[:, None]
-    return np.maximum(distances, 0.0, out=distances)
+
+def _rows(x: np.ndarray, lengths: np.ndarray) -> np.ndarray:
+    """x in units of each of the lengths, 1, and |x|^2: shape (2, n, p + 2)."""
+    n, p = x.shape
+    rows = np.ones((2, n, p + 2))
+    scaled = rows[..., :p]
+    np.divide(x, lengths[:, None, :], out=scaled)
+    np.einsum("kij,kij->ki", scaled, scaled, out=rows[..., p + 1])
+    return rows

@@ -11,10 +11,11 @@ import numpy as np
 
 from ...errors import RecordError
 from ..inputs import Inputs
+from ..moments import Differentiated
 from ..recorded import HUGE, LARGE, STEEP, numbers
 from .kernel import Hyperparameters, Scaled
 
-CHUNK = 256
+CHUNK = 64
 """Points at a time: their covariances with the training points should stay in the cache."""
 
 
@@ -60,43 +61,74 @@ class GaussianProcess:
         theta : ndarray, shape (n, p)
         """
         x = self.inputs(theta)
-        if 0 < len(x) <= CHUNK:
-            mean, variance = self._moments(x)
-            return self._in_units(x, mean, variance)
-        parts = [self._moments(x[i : i + CHUNK]) for i in range(0, max(len(x), 1), CHUNK)]
-        mean, variance = (np.concatenate(part) for part in zip(*parts, strict=True))
-        return self._in_units(x, mean, variance)
-
-    def _in_units(
-        self, x: np.ndarray, mean: np.ndarray, variance: np.ndarray
-    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        mean, variance = np.empty((len(x), self.n_outputs)), np.empty(len(x))
+        for i in range(0, len(x), CHUNK):
+            part = slice(i, i + CHUNK)
+            mean[part], _, variance[part] = self._moments(self._scaled.covariance(x[part]))
         noise = np.sqrt(self.hyper.noise_variance(x))
         return mean, np.sqrt(variance)[:, None] * self.scale, noise[:, None] * self.scale
 
-    def _moments(self, x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        k = self._scaled.covariance(x)
-        explained = k @ self.projection
-        variance = self.hyper.prior_variance - np.einsum("ij,ij->i", explained, explained)
-        return self.mean + k @ self.weights, np.maximum(variance, 0.0)
+    def with_gradients(self, theta: np.ndarray) -> Differentiated:
+        """The same, with derivatives by the parameters: see `Surrogate.with_gradients`."""
+        x = self.inputs(theta)
+        (n, p), b = x.shape, self.n_outputs
+        mean, variance = np.empty((n, b)), np.empty(n)
+        by_x = np.empty((n, b + 2, p))  # of the mean of each output, the variance, and ln(noise)
+        by_x[:, -1] = self.hyper.noise_slope
+        for i in range(0, n, CHUNK):
+            part = slice(i, i + CHUNK)
+            mean[part], variance[part], by_x[part, :-1] = self._slopes(x[part])
+        by_theta = by_x @ self.inputs.jacobian(theta)
+        std, noise = np.sqrt(variance), np.sqrt(self.hyper.noise_variance(x))
+        # Where rounding has left no variance there is no slope either.
+        by_theta[:, -2] *= np.divide(0.5, std, out=np.zeros(n), where=std > 0)[:, None]
+        by_theta[:, -1] *= noise[:, None]
+        std_slope, noise_slope = (by_theta[:, i, None] * self.scale[:, None] for i in (-2, -1))
+        std, noise = std[:, None] * self.scale, noise[:, None] * self.scale
+        return Differentiated(mean, std, noise, by_theta[:, :-2], std_slope, noise_slope)
+
+    def _moments(self, k: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Mean, projection^T k, and variance, of points with covariances k, shape (n, m)."""
+        b = self.n_outputs
+        products = k @ self._columns
+        explained = products[:, b:]
+        variance = self.hyper.prior_variance - np.vecdot(explained, explained)
+        return self.mean + products[:, :b], explained, np.maximum(variance, 0.0)
+
+    def _slopes(self, x: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Mean, shape (n, b), variance, (n,), and both by coordinates, (n, b + 1, p)."""
+        (n, p), b = x.shape, self.n_outputs
+        smooth, rough, slope_of_rough = self._scaled.parts(x)
+        mean, explained, variance = self._moments(smooth + rough)
+        # Of the variance this is what the weights are of the mean, times -1/2, but at each point.
+        by_k = explained @ self.projection.T
+        sums, slopes = np.empty((n, b + 1, p + 1)), np.zeros((n, b + 1, p))
+        for part, length in ((smooth, self.hyper.smooth), (slope_of_rough, self.hyper.rough)):
+            sums[:, :b] = (part @ self._weighted).reshape(n, b, p + 1)
+            part *= by_k
+            sums[:, b] = -2 * (part @ self._one_and_points)
+            slopes += (sums[..., 1:] - x[:, None, :] * sums[..., :1]) / length**2
+        return mean, variance, slopes
 
     @cached_property
     def _scaled(self) -> Scaled:
         return Scaled.by(self.hyper, self.points)
 
-    def gradient(self, theta: np.ndarray) -> np.ndarray:
-        """Derivatives of the mean with respect to the parameters, shape (n, b, p)."""
-        x = self.inputs(theta)
-        by_x = np.empty((len(x), self.n_outputs, x.shape[1]))
-        for i in range(0, len(x), CHUNK // 2):
-            slope = self.hyper.covariance_gradient(x[i : i + CHUNK // 2], self.points)
-            by_x[i : i + CHUNK // 2] = np.einsum("nmp,mb->nbp", slope, self.weights)
-        return by_x @ self.inputs.jacobian(theta)
+    @cached_property
+    def _columns(self) -> np.ndarray:
+        """Weights and projection, shape (n, b + r), in the order in which products are fastest."""
+        return np.asfortranarray(np.concatenate([self.weights, self.projection], axis=1))
 
-    def noise_gradient(self, theta: np.ndarray) -> np.ndarray:
-        """Derivatives of the standard deviation of the noise, shape (n, b, p)."""
-        noise = np.sqrt(self.hyper.noise_variance(self.inputs(theta)))[:, None] * self.scale
-        ln_slope = np.einsum("k,nkp->np", self.hyper.noise_slope, self.inputs.jacobian(theta))
-        return noise[:, :, None] * ln_slope[:, None, :]
+    @cached_property
+    def _one_and_points(self) -> np.ndarray:
+        """1 and the points, shape (n, p + 1)."""
+        return np.concatenate([np.ones((len(self.points), 1)), self.points], axis=1)
+
+    @cached_property
+    def _weighted(self) -> np.ndarray:
+        """The same times the weights of each output, shape (n, b (p + 1))."""
+        products = self.weights[:, :, None] * self._one_and_points[:, None, :]
+        return products.reshape(len(products), -1)
 
     def options(self) -> dict[str, Any]:
         """What is recorded beside the arrays."""
