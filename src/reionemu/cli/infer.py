@@ -92,7 +92,7 @@ def infer(
     """
     from ..artifact.layout import INFERENCE
     from ..artifact.read import load_artifact
-    from ..inference.cobaya.choices import tau_constraint
+    from ..inference.measurements import tau_constraint
     from ..inference.recording import infer_artifact, true_values
 
     if json and latex == Path("-"):

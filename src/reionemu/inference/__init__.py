@@ -3,14 +3,16 @@
 data, prior and emulator make a `Problem`, a posterior density; sampling gives `Chains`; with what
 follows from each sample (optical depth, history, spectra) they are a `Posterior`.
 
-band_powers, data_files, measurements, mock, late_time
+band_powers, reading/, measurements, mock, late_time
                what is compared with the emulator
-priors, likelihood, problem
-               the posterior density, its gradient, its quantiles
+priors, expectation, gaussian, problem, starting
+               the posterior density, its gradient, its quantiles, where it is large
 sampling/      emcee, NUTS, nested sampling; convergence; what is kept of an interrupted run
-posterior, predictive, infer
+posterior, following, infer
                samples and what follows from them
-records        posteriors as artifacts; exports, latex: for other programs and papers
+records, stored, recording
+               posteriors as artifacts; runs that go on where they stopped
+exports, latex for other programs and papers
 cobaya/        the same likelihood for Cobaya
 """
 
@@ -26,12 +28,16 @@ __getattr__, __dir__, __all__ = attach(
         "NutsOptions": ".sampling",
         "Posterior": ".posterior",
         "Problem": ".problem",
+        "PLANCK_2018_TAU": ".measurements",
         "infer": ".infer",
+        "infer_artifact": ".recording",
         "load_posterior": ".records",
         "mock_from_simulation": ".mock",
         "mock_from_spectrum": ".mock",
         "read_band_powers": ".data_files",
         "save_posterior": ".records",
+        "Truth": ".mock",
+        "verify_posterior": ".records",
         "write_band_powers": ".data_files",
     },
 )

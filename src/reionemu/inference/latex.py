@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import re
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -153,7 +154,7 @@ def fixed(value: float, places: int) -> str:
     return f"{round(float(value), places) + 0.0:.{max(places, 0)}f}"
 
 
-def quantiles(posterior: Posterior, name: str, probabilities: list[float]) -> np.ndarray:
+def quantiles(posterior: Posterior, name: str, probabilities: Sequence[float]) -> np.ndarray:
     """Quantiles of a sampled or derived parameter, by its weights."""
     values, weights = posterior.column(name).ravel(), posterior.weights_flat
     order = np.argsort(values)

@@ -13,6 +13,8 @@ from collections.abc import Callable
 
 import numpy as np
 
+from ..config import nearest, require_finite
+from ..errors import ConfigError
 from .band_powers import BandPowers
 
 ELL = 3000.0
@@ -25,6 +27,8 @@ it.
 """
 
 TAU_CONSTRAINTS = {"planck2018": PLANCK_2018_TAU}
+
+TauConstraint = str | list[float] | tuple[float, float] | None
 
 _GORCE = "Gorce, Douspis & Salvati 2022, A&A 662, A122 (arXiv:2202.08698)"
 
@@ -78,6 +82,31 @@ MEASUREMENTS: dict[str, Callable[[], BandPowers]] = {
     "spt3g_2026": spt3g_2026,
 }
 """Functions by the names of the band powers that they return."""
+
+
+def tau_constraint(tau: TauConstraint) -> tuple[float, float] | None:
+    """Mean and standard deviation of an optical depth, given themselves or by name.
+
+    Raises
+    ------
+    ConfigError
+        For an unknown name, or if they are not two numbers, the second above zero.
+    """
+    if tau is None:
+        return None
+    if isinstance(tau, str):
+        if tau not in TAU_CONSTRAINTS:
+            raise ConfigError(
+                f"tau: no constraint is called {tau!r}{nearest(tau, TAU_CONSTRAINTS)}; expected "
+                f"{', '.join(TAU_CONSTRAINTS)}, or a mean and a standard deviation"
+            )
+        return TAU_CONSTRAINTS[tau]
+    if not isinstance(tau, list | tuple) or len(tau) != 2:
+        raise ConfigError(f"tau must be a mean and a standard deviation, got {tau!r}")
+    mean, std = tau
+    require_finite("tau", "mean", mean)
+    require_finite("tau", "standard deviation", std, minimum=0, exclusive=True)
+    return float(mean), float(std)
 
 
 def _at_3000(name: str, dl: float, std: float, source: str, *, is_total: bool = True) -> BandPowers:

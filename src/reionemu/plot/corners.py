@@ -169,7 +169,7 @@ def _shade(ax: Any, posterior: Posterior, name: str, density: Any, look: Look) -
     if edge == "both":
         return
     for level, colour in zip(LEVELS[::-1], (look.wide, look.narrow), strict=True):
-        below = {"low": 0.0, "high": 1 - level}.get(edge, (1 - level) / 2)
+        below = {"low": 0.0, "high": 1 - level, None: (1 - level) / 2}[edge]
         low, high = quantiles(posterior, name, [below, below + level])
         low = density.x[0] if edge == "low" else low
         high = density.x[-1] if edge == "high" else high

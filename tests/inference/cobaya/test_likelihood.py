@@ -14,7 +14,7 @@ from reionemu.errors import ConfigError
 from reionemu.inference import Problem, read_band_powers, write_band_powers
 from reionemu.inference.band_powers import BandPowers
 from reionemu.inference.cobaya import KSZLikelihood, cobaya_input
-from reionemu.inference.cobaya.expected import Expectation
+from reionemu.inference.expectation import Expectation
 from reionemu.inference.measurements import reichardt_2021
 from reionemu.models.suite import Suite
 

@@ -13,10 +13,11 @@ import numpy as np
 from ...artifact import load_artifact
 from ...errors import ConfigError, ReionemuWarning
 from ..latex import label
+from ..measurements import TauConstraint, tau_constraint
 from ..priors import Prior
 from ..problem import Problem
 from ..sampling import EmceeOptions, sample
-from .choices import TauConstraint, observed, tau_constraint
+from .choices import observed
 
 PACKAGE = "reionemu.inference.cobaya"
 DERIVED = ("tau", "z50", "duration")

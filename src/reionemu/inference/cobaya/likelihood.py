@@ -6,12 +6,14 @@ from typing import Any
 
 import numpy as np
 from cobaya.likelihood import Likelihood
-from scipy.linalg import cho_factor, cho_solve
 
 from ... import __version__
 from ..band_powers import BandPowers
-from ..late_time import LATE_TIME, LateTimeTemplate
-from .choices import TauConstraint, observed, tau_constraint
+from ..expectation import seen_template
+from ..gaussian import log_gaussian
+from ..late_time import LATE_TIME
+from ..measurements import TauConstraint, tau_constraint
+from .choices import observed
 from .reporting import reported
 from .theory import BAND_POWERS, HISTORY
 
@@ -47,7 +49,7 @@ class KSZLikelihood(Likelihood):
         with reported(self.log):
             self.band_powers = observed(self.data, self.measurement)
             self._tau = tau_constraint(self.tau)
-            self._template = _seen_template(self.band_powers)
+            self._template = seen_template(self.band_powers)
 
     def get_version(self) -> str:
         """Of this package."""
@@ -69,28 +71,11 @@ class KSZLikelihood(Likelihood):
         mean = found.mean
         if data.is_total:
             mean = mean + self.provider.get_param(LATE_TIME) * self._template
-        value = _log_gaussian(data.dl - mean, data.covariance + found.covariance)
+        covariance = data.covariance + found.covariance
+        value = float(log_gaussian((data.dl - mean)[None], covariance[None])[0])
         if self._tau is not None:
             history = self.provider.get_reionization_history()
             variance = self._tau[1] ** 2 + history.tau_std**2
             value += -0.5 * (history.tau - self._tau[0]) ** 2 / variance
             value -= 0.5 * np.log(2 * np.pi * variance)
         return float(value)
-
-
-def _log_gaussian(residual: np.ndarray, covariance: np.ndarray) -> float:
-    """ln density of a Gaussian of mean 0, at a point, shape (m,)."""
-    factor = cho_factor(covariance, lower=True)
-    ln_determinant = 2 * np.log(np.diag(factor[0])).sum() + len(residual) * np.log(2 * np.pi)
-    return -0.5 * float(residual @ cho_solve(factor, residual) + ln_determinant)
-
-
-def _seen_template(data: BandPowers) -> np.ndarray:
-    """The late-time spectrum in band powers, for one of 1 uK^2 at ell = 3000: shape (m,)."""
-    if not data.is_total:
-        return np.zeros(data.n)
-    template = LateTimeTemplate()
-    if data.windows is None or data.window_ell is None:
-        return template.at(data.ell)
-    seen = (data.windows != 0).any(axis=0)
-    return data.windows[:, seen] @ template.at(data.window_ell[seen])

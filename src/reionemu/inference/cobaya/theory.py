@@ -18,7 +18,7 @@ from ...models.emulator import Emulator
 from ...models.prediction import History, Prediction
 from ...parameters import ParameterBox
 from ..band_powers import BandPowers
-from .expected import Expectation, Expected
+from ..expectation import Expectation, Expected
 from .reporting import reported
 
 SPECTRUM = "ksz_spectrum"
@@ -148,7 +148,7 @@ class ReionizationTheory(Theory):
                 found[SPECTRUM] = self.emulator.predict(theta)
             if BAND_POWERS in self._products:
                 found[BAND_POWERS] = {
-                    data: expected(theta) for data, expected in self._expectations.items()
+                    data: expected.at(theta) for data, expected in self._expectations.items()
                 }
             if HISTORY in self._products:
                 found[HISTORY] = self.emulator.predict_history(theta, self._z)

@@ -88,7 +88,7 @@ class Numbers:
 
     def table(self, text: str, first_line: int, name: str) -> np.ndarray:
         """The same of a text, in which # begins a comment."""
-        rows = []
+        rows: list[tuple[int, list[float]]] = []
         for line, content in enumerate(text.splitlines(), start=first_line):
             cells = content.partition("#")[0].replace(",", " ").split()
             if cells:
