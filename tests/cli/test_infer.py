@@ -117,7 +117,7 @@ def _data(name: str) -> BandPowers:
 
 def test_band_powers_come_from_files_and_from_records(infer: Callable) -> None:
     ell = np.array([2000.0, 3000.0])
-    data = BandPowers("mine", ell, np.array([0.5, 0.5]), np.diag([0.01, 0.01]), map_area=0.005)
+    data = BandPowers("mine", ell, np.array([0.5, 0.5]), np.diag([0.01, 0.01]))
     write_band_powers(data, Path("mine.yaml"))
     for source in ("mine.yaml", "artifacts/gp-mine"):
         outcome = infer("--data", source, *QUICK)

@@ -29,7 +29,7 @@ __getattr__, __dir__, __all__ = attach(
         "Posterior": ".posterior",
         "Problem": ".problem",
         "PLANCK_2018_TAU": ".measurements",
-        "infer": ".infer",
+        "infer": ".inferring",
         "infer_artifact": ".recording",
         "load_posterior": ".records",
         "mock_from_simulation": ".mock",

@@ -83,7 +83,13 @@ class Expectation:
         except ConfigError as error:
             raise InferenceDataError(f"{data.name}: {error}") from None
         self.share = _share(emulator.suite, data)
-        self.lacks_scatter = self.share > 0 and data.map_area is None and not self._knows_scatter()
+        self.lacks_scatter = self.share > 0 and not self._knows_scatter()
+        if self.lacks_scatter and data.map_area is not None:
+            raise ConfigError(
+                f"{data.name}: the band powers are of a simulated map, but how much maps scatter "
+                "is not known to this emulator: put their sample variance in the covariance, and "
+                "leave map_area out; or train on a suite of several realizations"
+            )
         if self.lacks_scatter:
             self.share = 0.0
 

@@ -44,6 +44,7 @@ class Prior:
         ConfigError
             If nothing of it is left.
         """
+        box = low, high
         low, high = max(low, self.low), min(high, self.high)
         if self.distribution is None:
             text = f"uniform({low:.6g}, {high:.6g})"
@@ -55,7 +56,7 @@ class Prior:
             empty = not (low < high and above - below > 1e-12)
         if empty:
             raise ConfigError(
-                f"the prior of {name}, {self.text}, has nothing between {low:g} and {high:g}, "
+                f"the prior of {name}, {self.text}, has nothing between {box[0]:g} and {box[1]:g}, "
                 "where the emulator was trained"
             )
         return prior

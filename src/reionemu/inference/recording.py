@@ -79,7 +79,7 @@ def infer_artifact(
     ConfigError, InferenceDataError (ValueError)
         As `infer`.
     """
-    from .infer import infer
+    from .inferring import infer
     from .problem import Problem
 
     require_int("infer_artifact", "seed", seed, minimum=0)

@@ -13,7 +13,7 @@ from ..errors import ConfigError
 if TYPE_CHECKING:
     from .problem import Problem
 
-N_POOL, N_ROUNDS = 2048, 12
+N_POOL, N_ROUNDS = 2048, 30
 STEP = 0.6
 """Width of the new points around chosen ones, in units of theirs: wider loses, narrower lags."""
 

@@ -144,10 +144,10 @@ def test_the_scatter_between_realizations_counts_where_they_differ(artifact, sui
     emulator.suite = suite
     expectation = Expectation(emulator, data)
     alone = Expectation(emulator, band_powers(realization="emulator"))
-    theta = [8.1, 0.4, 1.1, 0.5]
+    theta = np.array([8.1, 0.4, 1.1, 0.5])
     scatter = expectation.matrix @ emulator.sample_covariance(theta) @ expectation.matrix.T
     np.testing.assert_allclose(
-        expectation(theta).covariance, alone(theta).covariance + share * scatter, rtol=1e-12
+        expectation.at(theta).covariance, alone.at(theta).covariance + share * scatter, rtol=1e-12
     )
 
 
