@@ -33,6 +33,7 @@ PUBLISHED = _PUBLISHED.split()
 
 OURS = [
     "Artifact",
+    "BandPowers",
     "Bandpowers",
     "Catalogue",
     "Cosmology",
@@ -44,6 +45,7 @@ OURS = [
     "OwnSeeds",
     "PUBLISHED_SPACE",
     "ParameterSpace",
+    "Posterior",
     "Prediction",
     "ReionemuError",
     "ReionemuWarning",
@@ -58,9 +60,12 @@ OURS = [
     "cross_bandpower",
     "export_artifact",
     "import_artifact",
+    "infer",
     "latin_hypercube",
     "load_artifact",
+    "load_posterior",
     "one_at_a_time",
+    "read_band_powers",
     "read_design",
     "run_campaign",
     "sobol",
@@ -88,8 +93,12 @@ PACKAGES = (
     "reionemu.artifact",
     "reionemu.data",
     "reionemu.design",
+    "reionemu.inference",
+    "reionemu.inference.cobaya",
+    "reionemu.inference.sampling",
     "reionemu.models",
     "reionemu.models.experimental",
+    "reionemu.plot",
     "reionemu.simio",
     "reionemu.simulation",
     "reionemu.spectra",
@@ -97,7 +106,10 @@ PACKAGES = (
     "reionemu.tuning",
 )
 
-HEAVY = ("torch", "h5py", "ray", "matplotlib", "rich", "scipy", "pydantic", "astropy", "camb")
+HEAVY = (
+    *("torch", "h5py", "ray", "matplotlib", "rich", "scipy", "pydantic", "astropy", "camb"),
+    *("arviz", "cobaya", "emcee", "getdist", "yaml"),
+)
 
 # Functions as a user may call them.
 SIGNATURES = """

@@ -1,7 +1,7 @@
 """Emulators of the kinetic Sunyaev-Zel'dovich power spectrum, from simulations to predictions.
 
 parameters -> simulation -> condensed file -> spectra -> training arrays -> model -> artifact ->
-predictions. Names are imported when first used: `import reionemu` alone loads nothing heavy.
+predictions, posteriors. Names are imported when first used: `import reionemu` alone loads nothing heavy.
 """
 
 from ._lazy import attach as _attach
@@ -21,6 +21,7 @@ _MODULES = {
         "read_design sobol write_design"
     ),
     ".errors": "OutOfRangeError ReionemuError ReionemuWarning",
+    ".inference": "BandPowers Posterior infer load_posterior read_band_powers",
     ".models": (
         "Emulator FourParamEmulator History JointDraws MCDropoutEmulator Prediction "
         "enable_dropout_only predict_mc"

@@ -13,6 +13,9 @@ from . import (
     errors as errors,
 )
 from . import (
+    inference as inference,
+)
+from . import (
     models as models,
 )
 from . import (
@@ -101,6 +104,21 @@ from .errors import (
 )
 from .errors import (
     ReionemuWarning as ReionemuWarning,
+)
+from .inference.band_powers import (
+    BandPowers as BandPowers,
+)
+from .inference.data_files import (
+    read_band_powers as read_band_powers,
+)
+from .inference.inferring import (
+    infer as infer,
+)
+from .inference.posterior import (
+    Posterior as Posterior,
+)
+from .inference.records import (
+    load_posterior as load_posterior,
 )
 from .models.emulator import Emulator as Emulator
 from .models.four_param_emulator import FourParamEmulator as FourParamEmulator
