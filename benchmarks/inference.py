@@ -63,7 +63,8 @@ def measure(artifact: Artifact, h5: Path, steps: int, evaluations: int) -> Resul
     say("our chain")
     posterior, first = chain(artifact, data, steps)
     say("the published likelihood")
-    points = posterior.samples_flat[:: len(posterior.samples_flat) // evaluations][:evaluations]
+    samples = posterior.samples_flat
+    points = samples[np.linspace(0, len(samples) - 1, evaluations).astype(int)]
     theirs = published(h5, points, point, data)
     say("our chain again")
     _, again = chain(artifact, data, steps)
@@ -149,7 +150,7 @@ def table(r: Results) -> str:
         f"  samples, both times the same   sha256 {first['sha256']}",
         f"  chain                          {r['criterion']}",
         *(
-            f"theirs, per evaluation, {'one thread' if one['threads'] == 1 else 'as it comes'}"
+            f"theirs, per evaluation, {'one thread' if one['threads'] == 1 else 'as it comes':11}"
             f"{one['seconds'] * 1e3:8.2f} ms, of the processor {one['cpu'] * 1e3:.2f} ms"
             for one in r["theirs"]
         ),

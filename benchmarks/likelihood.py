@@ -57,6 +57,7 @@ def main() -> None:
     published = Published(Path(h5))
     likelihood = Likelihood(published, dl, error)
     usual = torch.get_num_threads()
+    torch.set_num_threads(1)  # for the training, which is not timed
     with contextlib.redirect_stdout(io.StringIO()):
         published.train(SEED, "evaluate_mc_metrics")
         timings = [timed(likelihood, points, threads) for threads in sorted({usual, 1})]

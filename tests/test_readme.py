@@ -6,14 +6,20 @@ import re
 import shlex
 import subprocess
 import sys
+import warnings
 from pathlib import Path
 
 import pytest
+
+from reionemu.cli import main
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()
 SIMULATION = (ROOT / "docs" / "simulation.md").read_text()
 EMULATORS = (ROOT / "docs" / "emulators.md").read_text()
+INFERENCE = (ROOT / "docs" / "inference.md").read_text()
+FEW = {"crossval": ("--epochs", "5"), "train": ("--epochs", "5"), "infer": ("--steps", "60")}
+"""Options of commands that take long otherwise."""
 
 
 def python_blocks(page: str) -> list[str]:
@@ -77,7 +83,7 @@ def test_commands(example):
         if verb == "tune":
             run(" ".join([*command.split()[:4], "--help"]))
         else:
-            run(command, ("--epochs", "5") if verb in ("crossval", "train") else ())
+            run(command, FEW.get(verb, ()))
     assert len(list(Path("raw").glob("sim*"))) == 4
 
 
@@ -136,3 +142,49 @@ def test_emulators(example, capsys):
     assert names["slope"].shape == (5, 4)
     assert names["total"].shape == (5, 5)
     assert str(names["history"].z50) in capsys.readouterr().out
+
+
+def run_here(command: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """`run` in this process, which has the heavy packages by then."""
+    monkeypatch.setattr(warnings, "showwarning", warnings.showwarning)  # main replaces it
+    monkeypatch.setattr(sys, "argv", shlex.split(command.removeprefix("$ ")))
+    with pytest.raises(SystemExit) as end:
+        main()
+    assert end.value.code == 0, command
+
+
+@pytest.mark.filterwarnings("ignore")  # of chains that are too short, and of four packages
+def test_inference(example, capsys, monkeypatch):
+    """The files, the commands and the code of the page, with few steps."""
+    for package in ("arviz", "cobaya", "emcee", "getdist", "matplotlib"):
+        pytest.importorskip(package)
+    from reionemu import load_artifact
+    from reionemu.inference import EmceeOptions, read_band_powers
+    from reionemu.inference.cobaya import input as cobaya
+
+    monkeypatch.setattr(cobaya, "_PILOT", EmceeOptions(steps=30))
+    for kind, text in re.findall(r"```(csv|yaml)\n(.*?)```", INFERENCE, re.DOTALL):
+        Path(f"bands.{kind}").write_text(text)
+    plain, correlated = read_band_powers("bands.csv"), read_band_powers("bands.yaml")
+    assert plain.is_total
+    assert (plain.windows == correlated.windows).all()
+    assert (abs(plain.covariance.diagonal() - correlated.covariance.diagonal()) < 1e-12).all()
+    found = commands(INFERENCE)
+    assert len(found) >= 10
+    assert found[0] == "$ reionemu example suite"  # which the fixture has run
+    for command in found[1:]:
+        run_here(command + " --steps 60" * ("$ reionemu infer" in command), monkeypatch)
+    assert len(list(Path("artifacts").glob("gp-*"))) == 4
+    (mock,) = (command for command in found if "--mock" in command)
+    lineage = {step["step"]: step for step in load_artifact("artifacts/gp").provenance["lineage"]}
+    assert int(mock.split("--mock")[1].split()[0]) in lineage["split"]["indices"]["test"]
+    names: dict[str, object] = {}
+    for code in python_blocks(INFERENCE):
+        code = code.replace("EmceeOptions()", "EmceeOptions(steps=60)")
+        exec(compile(code, "inference.md", "exec"), names)
+    assert names["history"].median[0] < 0.1 < 0.9 < names["history"].median[-1]
+    assert names["again"].names == names["problem"].names
+    assert names["slope"].shape == (8, 5)
+    pages = {path.name for path in Path("figures").iterdir()}
+    assert {"corner.pdf", "corner.png", "spectrum.png", "history.png"} <= pages
+    assert str(names["fit"].band_powers.median[0])[:5] in capsys.readouterr().out

@@ -1,7 +1,8 @@
 """Emulators of the kinetic Sunyaev-Zel'dovich power spectrum, from simulations to predictions.
 
 parameters -> simulation -> condensed file -> spectra -> training arrays -> model -> artifact ->
-predictions, posteriors. Names are imported when first used: `import reionemu` alone loads nothing heavy.
+predictions, posteriors. Names are imported when first used: `import reionemu` alone loads nothing
+heavy.
 """
 
 from ._lazy import attach as _attach

@@ -96,3 +96,11 @@ def test_what_cannot_be_ends_in_one_line(reionemu, artifact, options, message):
     assert message in outcome.err
     assert len(outcome.err.strip().splitlines()) == 1
     assert outcome.out == ""
+
+
+@pytest.mark.parametrize("count", [0, 2])
+def test_band_powers_are_given_once(reionemu, artifact, total, count):
+    both = ["--data", total, "--measurement", "reichardt_2021"]
+    outcome = reionemu("cobaya", artifact, *both[: 2 * count])
+    expected = "error: give one of --data FILE and --measurement NAME\n"
+    assert (outcome.code, outcome.out, outcome.err) == (1, "", expected)

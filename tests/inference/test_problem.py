@@ -9,6 +9,9 @@ from scipy import stats
 from reionemu.errors import ConfigError, InferenceDataError, ReionemuWarning
 from reionemu.inference import BandPowers, EmceeOptions, Problem, infer
 from reionemu.inference.late_time import LATE_TIME, LateTimeTemplate
+from reionemu.inference.posterior import Posterior
+from reionemu.inference.priors import prior_of
+from reionemu.inference.sampling.chains import Chains
 from reionemu.models.suite import Suite
 
 ELL = np.array([2000.0, 3500.0, 5000.0, 6500.0, 8000.0])
@@ -52,7 +55,10 @@ def test_the_likelihood_is_the_gaussian_it_says(emulator_of, transform):
 
 
 def test_realizations_scatter_as_the_suite_says(emulator_of):
-    """Half the variance of a map: the suite has two realizations; of a map twice as large, more."""
+    """Half the variance of a map: the suite has two realizations; of a map twice as large, more.
+
+    And 7/5 times that, as it comes from 8 maps.
+    """
     for changes, share in (
         ({"realization": "emulator"}, 0.0),
         ({"realization": "sky"}, 0.5),
@@ -61,7 +67,7 @@ def test_realizations_scatter_as_the_suite_says(emulator_of):
         problem = Problem(emulator_of(suite=KNOWN, transform="ln"), band_powers(**changes))
 
         def scatter(point, mean, share=share):
-            return share * mean[:, None] * KNOWN.ln_covariance * mean
+            return share * 7 / 5 * mean[:, None] * KNOWN.ln_covariance * mean
 
         np.testing.assert_allclose(
             problem.log_likelihood(POINTS),
@@ -146,7 +152,10 @@ def test_quantiles_of_the_prior_go_there_and_back(emulator_of):
         ({"priors": {LATE_TIME: "uniform(0, 1)"}}, "of reionization alone"),
         ({"late_time": (2, 1)}, "of reionization alone"),
         ({"tau": (0.05, 0.01)}, "optical depths"),
-        ({"tau": (0.05, 0.0)}, "std"),
+        ({"tau": (0.05, 0.0)}, "standard deviation"),
+        ({"tau": 0.05}, "a mean and a standard deviation"),
+        ({"priors": {"b0_zre": "beta(0.5, 0.5, 0.1, 0.7)"}}, "is infinite at"),
+        ({"priors": {"b0_zre": stats.norm([0.4, 0.5], 0.1)}}, "not of arrays"),
     ],
 )
 def test_options_that_cannot_be_are_refused(emulator_of, options, message):
@@ -261,3 +270,41 @@ def test_a_parameter_at_the_edge_of_its_prior_is_said_to_be(emulator_of):
         with pytest.warns(ReionemuWarning, match="not converged"):
             posterior = infer(emulator_of(), data, priors=priors, sampler=sampler)
         assert [row.at_edge for row in posterior.summary()] == expected
+
+
+@pytest.mark.parametrize(
+    "distribution",
+    [stats.uniform(0.2, 0.5), stats.gamma(3, scale=0.1), stats.norm(scale=0.2, loc=0.5)],
+)
+def test_the_text_of_a_prior_is_that_prior(distribution):
+    prior = prior_of("b0_zre", distribution)
+    again = prior_of("b0_zre", prior.text)
+    u = np.linspace(0.01, 0.99, 9)
+    np.testing.assert_allclose(again.from_unit(u), prior.from_unit(u), rtol=1e-12)
+    np.testing.assert_allclose(again.from_unit(u), distribution.ppf(u), rtol=1e-12)
+
+
+def test_far_tails_of_a_prior_are_exact():
+    """Mirror images: the upper tail is found as well as the lower."""
+    u = np.linspace(0.01, 0.99, 9)
+    upper = prior_of("zmean_zre", "normal(0, 1)").within(7, 9, "zmean_zre")
+    lower = prior_of("zmean_zre", "normal(16, 1)").within(7, 9, "zmean_zre")
+    np.testing.assert_allclose(upper.from_unit(u), 16 - lower.from_unit(1 - u), rtol=1e-12)
+    np.testing.assert_allclose(upper.to_unit(upper.from_unit(u)), u, rtol=1e-9)
+    grid = np.linspace(7, 9, 20001)
+    assert np.trapezoid(np.exp(upper.log_density(grid)), grid) == pytest.approx(1, abs=1e-6)
+
+
+def test_edges_are_where_the_density_is_not_small(emulator_of):
+    """Not where a narrow posterior is near one; and at one limit if the other is infinite."""
+    rng = np.random.default_rng(0)
+    for x, limits, expected in (
+        (rng.normal(0.03, 0.004, 4000), (0, 1), None),
+        (abs(rng.normal(0, 1, 4000)), (0, np.inf), "low"),
+        (rng.random(4000), (0, 1), "both"),
+        (rng.normal(0.5, 0.05, 4000), (0, 1), None),
+    ):
+        chains = Chains(("x",), x[None, :, None], np.zeros((1, 4000)), None, "emcee", True, "")
+        low, high = (np.array([limit], float) for limit in limits)
+        posterior = Posterior(chains, band_powers(), {}, low, high, {}, None, None, {})
+        assert posterior.summary()[0].at_edge == expected

@@ -21,10 +21,17 @@ from reionemu.inference.mock import Truth, mock_from_simulation, mock_from_spect
 from reionemu.inference.problem import Problem
 from reionemu.inference.sampling import Chains, EmceeOptions, sample
 from reionemu.models.emulator import Emulator
+from reionemu.threads import one_thread
 
 N_RANKS = 99
+WALKERS = 96
+"""Of many, each of 99 samples is of another one, or nearly."""
+
 Z = np.array([7.0, 8.0, 9.0])
 _N_CURVES = 4000
+_OVER = 1e-3
+"""Neutral or ionized fractions below are taken as zero: once reionization is over, simulations have
+exactly that, emulators 1e-5, and no interval holds the edge of what is possible."""
 
 
 @dataclass(frozen=True)
@@ -40,7 +47,7 @@ class Task:
     error : float
         Of the data, relative.
     steps : int
-        Of each of 32 walkers.
+        Of each of 96 walkers.
     observed : Path, optional
         Artifact whose suite has the simulation that is observed; None: data are drawn from the
         prior and the emulator itself.
@@ -62,11 +69,12 @@ def run(tasks: list[Task], processes: int) -> list[dict[str, Any]]:
         return pool.map(verdict, tasks, chunksize=5)
 
 
+@one_thread()
 def verdict(task: Task) -> dict[str, Any]:
-    """Where the truth lies in the posterior: quantiles, and ranks among 99 samples, by name.
+    """Where the truth lies in the posterior, by name: quantiles.
 
-    `without` has the quantiles in the posterior without the emulator's covariance, to which the
-    same samples are reweighted.
+    Of drawn data, also ranks among 99 samples. Of simulations, `without` has the quantiles in the
+    posterior without the emulator's covariance, to which the same samples are reweighted.
     """
     _, emulator = _loaded(task.artifact)
     if task.observed is None:
@@ -77,24 +85,24 @@ def verdict(task: Task) -> dict[str, Any]:
         )
         truth = _truths(known)
     problem = Problem(emulator, data)
-    options = EmceeOptions(steps=task.steps)
+    options = EmceeOptions(walkers=WALKERS, steps=task.steps)
     with warnings.catch_warnings():
         # So many steps are not always what convergence asks for; ranks tell whether they suffice.
         warnings.filterwarnings("ignore", "the samples are", ReionemuWarning)
         chains = sample(problem, options, seed=task.number)
     columns = _columns(emulator, chains, task.number, with_history=task.observed is not None)
+    found = {
+        "quantiles": _quantiles(truth, columns, np.ones(chains.log_prob.size), task.number),
+        "ess": min(chains.diagnostics["ess"].values()),
+    }
+    if task.observed is None:
+        ranks = {name: rank_of(truth[name], values, N_RANKS) for name, values in columns.items()}
+        return {**found, "ranks": ranks}
     bare = _reweighted(emulator, data, chains)
     return {
-        "quantiles": _quantiles(truth, columns, np.ones_like(bare), task.number),
-        "ranks": {
-            name: rank_of(truth[name], columns[name], N_RANKS)
-            for name in columns
-            if len(columns[name]) == chains.log_prob.size
-        },
+        **found,
         "without": _quantiles(truth, columns, bare, task.number),
-        "ess": min(chains.diagnostics["ess"].values()),
         "kept": float(bare.sum() ** 2 / (bare**2).sum() / len(bare)),
-        "is_converged": chains.is_converged,
     }
 
 
@@ -135,7 +143,7 @@ def _truths(truth: Truth) -> dict[str, float]:
     assert truth.tau is not None
     assert truth.z is not None
     assert truth.x_hi is not None
-    x_hi = np.interp(Z, truth.z, truth.x_hi)
+    x_hi = _settled(np.interp(Z, truth.z, truth.x_hi))
     return {**truth.theta, "tau": truth.tau, **dict(zip(_z_names(), map(float, x_hi), strict=True))}
 
 
@@ -153,9 +161,14 @@ def _columns(
         columns["tau"] = derived_parameters(emulator, chains, seed)["tau"].ravel()
         if with_history:
             rows = _fewer(len(flat))
-            x_hi = histories(emulator.history, flat[rows], Z, seed)
+            x_hi = _settled(histories(emulator.history, flat[rows], Z, seed))
             columns.update(zip(_z_names(), x_hi.T, strict=True))
     return columns
+
+
+def _settled(x_hi: np.ndarray) -> np.ndarray:
+    """Neutral fractions, of which those that are over, or have not begun, are exactly so."""
+    return np.where(x_hi < _OVER, 0.0, np.where(x_hi > 1 - _OVER, 1.0, x_hi))
 
 
 def _fewer(n: int) -> np.ndarray:

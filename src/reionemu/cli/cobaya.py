@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from ..errors import AlreadyExistsError
+from ..errors import AlreadyExistsError, ConfigError
 from .inference_options import (
     LateTimeOption,
     MeasurementOption,
@@ -16,6 +16,7 @@ from .inference_options import (
     TauOption,
     parse_pair,
     parse_priors,
+    parse_tau,
 )
 from .output import say, short
 
@@ -49,6 +50,8 @@ def cobaya(
     from ..files import write_bytes
     from ..inference.cobaya import cobaya_input, to_yaml
 
+    if (data is None) == (measurement is None):
+        raise ConfigError("give one of --data FILE and --measurement NAME")
     if out is not None and out.exists() and not overwrite:
         raise AlreadyExistsError(
             f"{out} is there already; give another name (--out), or replace it (--overwrite)"
@@ -57,7 +60,7 @@ def cobaya(
         artifact,
         data=data,
         measurement=measurement,
-        tau=parse_pair("--tau", tau) if tau and "," in tau else tau,
+        tau=parse_tau(tau),
         late_time=None if late_time is None else parse_pair("--late-time", late_time),
         priors=parse_priors(prior or []),
         output=chains,

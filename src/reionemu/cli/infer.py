@@ -17,6 +17,7 @@ from .inference_options import (
     TauOption,
     parse_pair,
     parse_priors,
+    parse_tau,
 )
 from .output import JsonOption, print_json, progress_line, say, short
 from .posteriors import as_document, print_posterior, warnings_about
@@ -40,7 +41,8 @@ def infer(
     mock: Annotated[
         str | None,
         typer.Option(
-            metavar="SIM", help="A simulation to take for the sky: its name, or number of its row."
+            metavar="SIM",
+            help="A simulation to take for the sky: its name, or its row in the training arrays.",
         ),
     ] = None,
     dataset: Annotated[
@@ -48,10 +50,12 @@ def infer(
         typer.Option(metavar="H5", help="File that --mock is in.  [default: that of the emulator]"),
     ] = None,
     errors: Annotated[
-        str | None, typer.Option(help="Of a mock, relative: 10% or 0.1.  [default: 10%]")
+        str | None,
+        typer.Option(help="Of each band power of --mock: 10% or 0.1.  [default: 10%]"),
     ] = None,
     noise_seed: Annotated[
-        int | None, typer.Option(help="Add noise to a mock, drawn with this seed.")
+        int | None,
+        typer.Option(help="Add noise to --mock, drawn with this seed.  [default: no noise]"),
     ] = None,
     tau: TauOption = None,
     late_time: LateTimeOption = None,
@@ -59,16 +63,25 @@ def infer(
     sampler: Annotated[
         str, typer.Option(help="emcee, nuts (by gradients) or nested (gives the evidence).")
     ] = "emcee",
-    walkers: Annotated[int | None, typer.Option(help="Of emcee.")] = None,
+    walkers: Annotated[int | None, typer.Option(help="How many, for emcee.  [default: 32]")] = None,
     steps: Annotated[
-        int | None, typer.Option(help="Of emcee: exactly so many, instead of until converged.")
+        int | None,
+        typer.Option(help="For emcee: exactly so many.  [default: until converged]"),
     ] = None,
     max_steps: Annotated[
-        int | None, typer.Option(help="Of emcee: give up converging after so many.")
+        int | None,
+        typer.Option(help="For emcee: stop there if it has not converged.  [default: 50000]"),
     ] = None,
-    seed: Annotated[int, typer.Option(help="Of the sampler: the same seed, the same chain.")] = 0,
+    target_ess: Annotated[
+        int | None,
+        typer.Option(
+            help="Effective samples to go on for.  [default: 2000 for emcee, 5000 for nested]"
+        ),
+    ] = None,
+    seed: Annotated[int, typer.Option(help="Of the chain: the same seed, the same samples.")] = 0,
     out: Annotated[
-        Path | None, typer.Option(help="Folder of artifacts.  [default: that of ARTIFACT]")
+        Path | None,
+        typer.Option(help="Folder of artifacts to save in.  [default: that of ARTIFACT]"),
     ] = None,
     name: Annotated[
         str | None,
@@ -76,7 +89,8 @@ def infer(
     ] = None,
     description: Annotated[str | None, typer.Option(help="A line about this run.")] = None,
     figures: Annotated[
-        Path | None, typer.Option(help="Folder to write figures to, as PDF and PNG.")
+        Path | None,
+        typer.Option(metavar="FOLDER", help="Write corner, spectrum and history, as PDF and PNG."),
     ] = None,
     latex: Annotated[
         Path | None,
@@ -101,7 +115,9 @@ def infer(
     if record.kind == INFERENCE:
         raise ConfigError(f"{artifact} is a posterior; infer takes the artifact of an emulator")
     observed, truth = _observed(record, data, measurement, mock, dataset, errors, noise_seed)
-    options = _options(sampler, walkers=walkers, steps=steps, max_steps=max_steps)
+    options = _options(
+        sampler, walkers=walkers, steps=steps, max_steps=max_steps, target_ess=target_ess
+    )
     root, name = _destination(record, observed, out, name)
     with progress_line() as line:
 
@@ -115,7 +131,7 @@ def infer(
                 observed,
                 name,
                 root,
-                tau=tau_constraint(parse_pair("--tau", tau) if tau and "," in tau else tau),
+                tau=tau_constraint(parse_tau(tau)),
                 late_time=None if late_time is None else parse_pair("--late-time", late_time),
                 priors=parse_priors(prior or []),
                 sampler=options,
@@ -183,9 +199,14 @@ def _observed(
 def _fraction(text: str) -> float:
     """0.1 from "10%" or "0.1"."""
     try:
-        return float(text.strip().removesuffix("%")) / (100 if text.strip().endswith("%") else 1)
+        value = float(text.strip().removesuffix("%")) / (100 if text.strip().endswith("%") else 1)
     except ValueError:
         raise ConfigError(f"--errors {text}: expected 10% or 0.1") from None
+    if not value > 0:
+        raise ConfigError(f"--errors {text}: an error is above 0, such as 10% or 0.1")
+    if value >= 1 and "%" not in text:
+        raise ConfigError(f"--errors {text}: that is {100 * value:g}%; for {text}%, write it so")
+    return value
 
 
 def _options(sampler: str, **given: int | None) -> Any:

@@ -10,18 +10,27 @@ import typer
 from ..errors import ConfigError
 
 MeasurementOption = Annotated[
-    str | None, typer.Option("--measurement", help="Published band powers, such as reichardt_2021.")
+    str | None,
+    typer.Option(
+        "--measurement",
+        metavar="NAME",
+        help="Published band powers: reichardt_2021, gorce_2022, gorce_2022_patchy, spt3g_2026.",
+    ),
 ]
 TauOption = Annotated[
     str | None,
-    typer.Option("--tau", help="Constraint of the optical depth: planck2018, or MEAN,STD."),
+    typer.Option(
+        "--tau",
+        metavar="NAME|MEAN,STD",
+        help="Constraint on the optical depth: planck2018, or numbers such as 0.054,0.007.",
+    ),
 ]
 LateTimeOption = Annotated[
     str | None,
     typer.Option(
         "--late-time",
         metavar="MEAN,STD",
-        help="Prior of the late-time kSZ effect at ell = 3000 [uK^2], of data that include it.",
+        help="Prior of the late-time D_3000 [uK^2], of data that include it.  [default: 2.4,0.7]",
     ),
 ]
 PriorOption = Annotated[
@@ -29,10 +38,17 @@ PriorOption = Annotated[
     typer.Option(
         "--prior",
         metavar="NAME=DIST(A,B)",
-        help="Such as zmean=normal(8,0.5); uniform, loguniform, or one of scipy.stats. Without it "
-        "flat over the training box. Repeatable.",
+        help="Such as zmean=normal(8,0.5); uniform, loguniform, or one of scipy.stats. "
+        "Repeatable.  [default: flat over the training box]",
     ),
 ]
+
+
+def parse_tau(text: str | None) -> str | tuple[float, float] | None:
+    """A constraint by its name, or a mean and a standard deviation."""
+    if text is None or not (text[:1].isdecimal() or "," in text):
+        return text
+    return parse_pair("--tau", text)
 
 
 def parse_pair(option: str, text: str) -> tuple[float, float]:
@@ -40,7 +56,8 @@ def parse_pair(option: str, text: str) -> tuple[float, float]:
     try:
         mean, std = (float(part) for part in text.split(","))
     except ValueError:
-        raise ConfigError(f"{option} {text}: expected MEAN,STD, such as 0.0544,0.0073") from None
+        known = {"--tau": "0.0544,0.0073", "--late-time": "2.4,0.7"}[option]
+        raise ConfigError(f"{option} {text}: expected MEAN,STD, such as {known}") from None
     if not std > 0:
         raise ConfigError(f"{option} {text}: a standard deviation is above 0")
     return mean, std

@@ -14,11 +14,6 @@ if TYPE_CHECKING:
     from ..inference.posterior import ParameterSummary, Posterior
 
 _DIGITS = 4
-_EDGES = {
-    "low": "the lower edge",
-    "high": "the upper edge",
-    "both": "both edges",
-}
 
 
 def print_posterior(posterior: Posterior, truth: Mapping[str, float]) -> None:
@@ -32,7 +27,7 @@ def print_posterior(posterior: Posterior, truth: Mapping[str, float]) -> None:
     print_table(columns, rows, f"Posterior of {posterior.data.name}")
     for line in _verdict(posterior):
         print(line)
-    say("(intervals are central; half of what is outside lies on either side)")
+    say("(intervals are central: half of what is outside lies on either side)")
 
 
 def _interval(row: ParameterSummary) -> list[str]:
@@ -54,47 +49,46 @@ def _places(width: float) -> int:
 
 def _verdict(posterior: Posterior) -> Iterator[str]:
     found, n = posterior.predictive, posterior.data.n
-    points = "band power" if n == 1 else "band powers"
-    yield f"chi^2 {found.chi2:.2f} of {n} {points} at the best fit, p = {found.p_value:.2g}"
-    diagnostics = posterior.chains.diagnostics
+    points = "1 band power" if n == 1 else f"{n} band powers"
+    yield (
+        f"best fit: chi^2 {found.chi2:.2f} of {points}; "
+        f"posterior-predictive p = {found.p_value:.2g}"
+    )
+    chains = posterior.chains
+    diagnostics = chains.diagnostics
     if "log_evidence" in diagnostics:
         error = diagnostics.get("log_evidence_error", float("nan"))
         yield f"ln evidence {diagnostics['log_evidence']:.2f} +- {error:.2f}"
-    yield f"{posterior.chains.log_prob.size} samples, {posterior.chains.criterion}"
+    state = "converged" if chains.is_converged else "NOT CONVERGED"
+    worth = [value for value in diagnostics.get("ess", {}).values() if value is not None]
+    effective = f", worth {min(worth):.0f} independent ones" if worth else ""
+    yield f"{chains.sampler}, {state}: {chains.log_prob.size} samples{effective}"
 
 
 def warnings_about(posterior: Posterior, record: Artifact) -> Iterator[str]:
     """What someone who uses these numbers has to know."""
-    for row in posterior.summary():
-        if row.at_edge in _EDGES:
-            prior = posterior.priors.get(row.name, "")
-            yield (
-                f"the posterior of {row.name} runs into {_EDGES[row.at_edge]} of its prior"
-                f"{f', {prior}' if prior else ''}: take its interval for a limit"
-            )
-    yield from _about_realizations(posterior, record)
-
-
-def _about_realizations(posterior: Posterior, record: Artifact) -> Iterator[str]:
-    """Whether the scatter between realizations, where there is some, is in the errors."""
-    suite = record.companions().suite
-    if posterior.data.realization == "emulator":
-        return
-    if suite is None:
+    edges = {row.name: row.at_edge for row in posterior.summary() if row.at_edge is not None}
+    limited = [f"{name} ({edge} end)" for name, edge in edges.items() if edge != "both"]
+    if limited:
+        yield (
+            f"the posterior runs into the prior of {', '.join(limited)}: what stands there is a "
+            "limit, not an interval"
+        )
+    open_ = [name for name, edge in edges.items() if edge == "both"]
+    if open_:
+        yield (
+            f"the data hardly constrain {', '.join(open_)}: the posterior reaches both ends of the "
+            "prior, and the interval is the prior's"
+        )
+    if record.companions().suite is None and posterior.data.realization != "emulator":
         yield (
             "the emulator does not record what realizations its simulations have: how far its "
             "mean is from that of many is not in the errors"
         )
-    elif suite.realizations == "shared" and suite.ln_covariance is None:
-        n = suite.n_realizations
-        yield (
-            f"the emulator's simulations share {'one realization' if n == 1 else f'{n} of them'}: "
-            "how far its mean is from that of many is not known, and not in the errors"
-        )
 
 
 def as_document(
-    posterior: Posterior, path: Path, truth: Mapping[str, float], figures: list[Path]
+    posterior: Posterior, path: Path, truth: Mapping[str, float], files: list[Path]
 ) -> dict[str, Any]:
     """A posterior as JSON, without its samples."""
     chains, predictive = posterior.chains, posterior.predictive
@@ -113,5 +107,5 @@ def as_document(
         "is_converged": chains.is_converged,
         "criterion": chains.criterion,
         "diagnostics": chains.diagnostics,
-        "figures": figures,
+        "files": files,
     }

@@ -57,7 +57,10 @@ class Expectation:
     share : float
         How much of the variance between maps is between the data and the emulator's mean: 1/R of
         a suite that shares R realizations, unless the data are of the same; and the ratio of the
-        areas of simulated maps, if the data are a map whose sample variance they leave out.
+        areas of simulated maps, if the data are a map whose sample variance they leave out. Of a
+        variance that comes from nu + 1 maps, nu / (nu - 2) times that: so much more is the
+        variance of a Student t, by which one is to be judged that is estimated (Sellentin &
+        Heavens 2016, MNRAS 456, L132). Its tails are not there.
     lacks_scatter : bool
         Whether some is, but how large it is is not known: it is then left out.
 
@@ -92,6 +95,7 @@ class Expectation:
             )
         if self.lacks_scatter:
             self.share = 0.0
+        self.share *= _uncertainty_of_scatter(emulator.suite)
 
     def __call__(self, theta: np.ndarray) -> Expected:
         """What is expected at points, shape (n, p), inside the training box."""
@@ -166,6 +170,12 @@ def seen_template(data: BandPowers) -> np.ndarray:
     # Tails of windows may reach beyond the table; the emulator's range, narrower, is checked.
     ell = np.clip(data.window_ell[seen], template.ell[0], template.ell[-1])
     return data.windows[:, seen] @ template.at(ell)
+
+
+def _uncertainty_of_scatter(suite: Suite | None) -> float:
+    """nu / (nu - 2), if the scatter between realizations has nu > 2 degrees of freedom."""
+    nu = suite.degrees_of_freedom if suite is not None else 0
+    return nu / (nu - 2) if nu > 2 else 1.0
 
 
 def _share(suite: Suite | None, data: BandPowers) -> float:

@@ -11,7 +11,7 @@ from ..models.emulator import Emulator
 from ..threads import one_thread
 from .band_powers import BandPowers
 from .following import derived_parameters, history_bands, predictive
-from .measurements import tau_constraint
+from .measurements import TauConstraint
 from .posterior import Posterior
 from .priors import prior_of
 from .problem import Problem
@@ -25,7 +25,7 @@ def infer(
     emulator: Artifact | Emulator,
     data: BandPowers,
     *,
-    tau: str | tuple[float, float] | None = None,
+    tau: TauConstraint = None,
     late_time: tuple[float, float] | None = None,
     priors: Mapping[str, Any] | None = None,
     sampler: SamplerOptions | None = None,
@@ -75,8 +75,7 @@ def infer(
     """
     record = emulator if isinstance(emulator, Artifact) else None
     model = emulator.emulator() if isinstance(emulator, Artifact) else emulator
-    constraint = tau_constraint(tau)
-    problem = Problem(model, data, tau=constraint, late_time=late_time, priors=priors)
+    problem = Problem(model, data, tau=tau, late_time=late_time, priors=priors)
     options = sampler or EmceeOptions()
     with one_thread():  # else the last bits, and so the chain, depend on the number of cores
         chains = sample(problem, options, seed=seed, checkpoint=checkpoint, progress=progress)
@@ -93,7 +92,7 @@ def infer(
                 "sampler": {"name": chains.sampler, **asdict(options)},
                 "seed": seed,
                 "priors": {name: prior_of(name, p).text for name, p in (priors or {}).items()},
-                "tau": list(constraint) if constraint else None,
+                "tau": list(problem.tau) if problem.tau else None,
                 "late_time": list(late_time) if late_time else None,
                 "emulator": record.name if record is not None else repr(model),
             },

@@ -104,7 +104,7 @@ def tau_constraint(tau: TauConstraint) -> tuple[float, float] | None:
     if not isinstance(tau, list | tuple) or len(tau) != 2:
         raise ConfigError(f"tau must be a mean and a standard deviation, got {tau!r}")
     mean, std = tau
-    require_finite("tau", "mean", mean)
+    require_finite("tau", "mean", mean, minimum=0)
     require_finite("tau", "standard deviation", std, minimum=0, exclusive=True)
     return float(mean), float(std)
 

@@ -62,6 +62,7 @@ class Predictive:
     p_value : float
         Probability of a larger chi^2, of data drawn from the posterior (Gelman, Meng & Stern 1996,
         Statistica Sinica 6, 733): the mean over samples of the survival function of their chi^2.
+        Of the band powers alone: a constraint on tau is not among these data.
     """
 
     band_powers: Bands
@@ -180,26 +181,35 @@ class Posterior:
 
         values, weights = self.column(name).ravel(), self.weights_flat
         mean = float(weights @ values)
-        std = float(np.sqrt(weights @ (values - mean) ** 2))
         levels = quantiles(self, name, (0.5, 0.16, 0.84, 0.025, 0.975))
         median, low68, high68, low95, high95 = map(float, levels)
         edge = self._edge(name)
+        std = self._std(name)
         return ParameterSummary(name, mean, std, median, low68, high68, low95, high95, edge)
 
     def _edge(self, name: str) -> str | None:
         if name in self.derived:
             return None
         i = self.names.index(name)
-        if not np.isfinite([self.low[i], self.high[i]]).all():
+        x, weights, std = self.column(name).ravel(), self.weights_flat, self._std(name)
+        width = min((self.high[i] - self.low[i]) / N_EDGE_BINS, std / 4)
+        if width == 0:
             return None
-        density, _ = np.histogram(
-            self.column(name).ravel(),
-            bins=N_EDGE_BINS,
-            range=(self.low[i], self.high[i]),
-            weights=self.weights_flat,
+        n = max(1, int(np.ceil(np.ptp(x) / width)))
+        top = np.histogram(x, bins=n, range=(x.min(), x.min() + n * width), weights=weights)[
+            0
+        ].max()
+        at_low, at_high = (
+            bool(np.isfinite(edge) and weights[abs(x - edge) < width].sum() > EDGE_DENSITY * top)
+            for edge in (self.low[i], self.high[i])
         )
-        at_low, at_high = density[[0, -1]] > EDGE_DENSITY * density.max()
-        return {(1, 1): "both", (1, 0): "low", (0, 1): "high"}.get((int(at_low), int(at_high)))
+        if at_low and at_high:
+            return "both"
+        return "low" if at_low else "high" if at_high else None
+
+    def _std(self, name: str) -> float:
+        values, weights = self.column(name).ravel(), self.weights_flat
+        return float(np.sqrt(weights @ (values - weights @ values) ** 2))
 
     def to_arviz(self) -> Any:
         """As ArviZ InferenceData: see `exports.to_arviz`."""

@@ -5,12 +5,15 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 
 from ..config import nearest
 from ..errors import ConfigError
+
+TINY = 1e-290
 
 OWN_NAMES = ("uniform", "normal", "loguniform")
 
@@ -52,12 +55,18 @@ class Prior:
             empty = not (low < high < np.inf and low > -np.inf)
         else:
             prior = Prior(self.text, self.distribution, low, high)
-            below, above = prior._tails()
-            empty = not (low < high and above - below > 1e-12)
+            empty = not (low < high and prior._mass > TINY)
         if empty:
             raise ConfigError(
                 f"the prior of {name}, {self.text}, has nothing between {box[0]:g} and {box[1]:g}, "
-                "where the emulator was trained"
+                "its limits (of the emulator's training box, or of what can be)"
+            )
+        if not np.isfinite(
+            prior.log_density(np.array([low, high]))[np.isfinite([low, high])]
+        ).all():
+            ends = f"at {low:g} or {high:g}"
+            raise ConfigError(
+                f"the prior of {name}, {self.text}, is not a finite density above zero {ends}"
             )
         return prior
 
@@ -66,28 +75,42 @@ class Prior:
         inside = (x >= self.low) & (x <= self.high)
         if self.distribution is None:
             return np.where(inside, -np.log(self.high - self.low), -np.inf)
-        below, above = self._tails()
         with np.errstate(divide="ignore"):
-            value = self.distribution.logpdf(x) - np.log(above - below)
+            value = self.distribution.logpdf(x) - np.log(self._mass)
         return np.where(inside, value, -np.inf)
 
     def from_unit(self, u: np.ndarray) -> np.ndarray:
         """Quantiles: the value below which a fraction u of the prior lies."""
         if self.distribution is None:
             return self.low + (self.high - self.low) * u
-        below, above = self._tails()
-        return np.clip(self.distribution.ppf(below + u * (above - below)), self.low, self.high)
+        d, mass = self.distribution, self._mass
+        # From the tail that is nearer, where differences of probabilities are exact.
+        if self._is_upper:
+            x = d.isf(d.sf(self.low) - u * mass)
+        else:
+            x = d.ppf(d.cdf(self.low) + u * mass)
+        return np.clip(x, self.low, self.high)
 
     def to_unit(self, x: np.ndarray) -> np.ndarray:
         """The inverse of `from_unit`."""
         if self.distribution is None:
             return (x - self.low) / (self.high - self.low)
-        below, above = self._tails()
-        return (self.distribution.cdf(x) - below) / (above - below)
+        d = self.distribution
+        above = d.sf(self.low) - d.sf(x) if self._is_upper else d.cdf(x) - d.cdf(self.low)
+        return above / self._mass
 
-    def _tails(self) -> tuple[float, float]:
-        """Cumulative probabilities at both limits, of the distribution before it was cut off."""
-        return float(self.distribution.cdf(self.low)), float(self.distribution.cdf(self.high))
+    @cached_property
+    def _is_upper(self) -> bool:
+        """Whether the limits are beyond the median of the distribution before it was cut off."""
+        return float(self.distribution.cdf(self.low)) > 0.5
+
+    @cached_property
+    def _mass(self) -> float:
+        """Its probability between the limits."""
+        d = self.distribution
+        low, high = (self.high, self.low) if self._is_upper else (self.low, self.high)
+        tail = d.sf if self._is_upper else d.cdf
+        return float(tail(high) - tail(low))
 
 
 def prior_of(name: str, value: Any) -> Prior:
@@ -110,8 +133,9 @@ def prior_of(name: str, value: Any) -> Prior:
     if isinstance(value, Sequence) and len(value) == 2:
         return parse_prior(name, f"normal({value[0]!r}, {value[1]!r})")
     if all(hasattr(value, method) for method in ("logpdf", "ppf", "cdf", "support")):
+        text = _text_of(name, value)
         low, high = (float(x) for x in value.support())
-        return Prior(_text_of(value), value, low, high)
+        return Prior(text, value, low, high)
     raise ConfigError(
         f"the prior of {name} must be text such as 'normal(0.5, 0.1)', a mean and a standard "
         f"deviation, or a continuous distribution of scipy.stats; got {value!r:.80}"
@@ -128,8 +152,6 @@ def parse_prior(name: str, text: str) -> Prior:
     ConfigError
         Saying what was expected.
     """
-    import scipy.stats
-
     match = _CALL.fullmatch(text)
     try:
         kind, numbers = match[1], [float(item) for item in match[2].split(",") if item.strip()]  # type: ignore[index]
@@ -142,8 +164,8 @@ def parse_prior(name: str, text: str) -> Prior:
         ) from None
     if kind in OWN_NAMES:
         return _own(name, kind, numbers, text)
-    family = getattr(scipy.stats, kind, None)
-    if not isinstance(family, scipy.stats.rv_continuous):
+    family = getattr(scipy_stats(), kind, None)
+    if not isinstance(family, scipy_stats().rv_continuous):
         raise ConfigError(
             f"the prior of {name}: there is no distribution {kind!r}{nearest(kind, OWN_NAMES)}"
         )
@@ -175,8 +197,27 @@ def _own(name: str, kind: str, numbers: list[float], text: str) -> Prior:
     return Prior(plain, None if kind == "uniform" else loguniform(first, second), first, second)
 
 
-def _text_of(distribution: Any) -> str:
-    """A frozen distribution of scipy.stats as `parse_prior` reads it, where that can be said."""
-    name = getattr(getattr(distribution, "dist", None), "name", type(distribution).__name__)
-    numbers = [*getattr(distribution, "args", ()), *getattr(distribution, "kwds", {}).values()]
-    return f"{name}({', '.join(f'{float(x):.10g}' for x in numbers)})"
+def _text_of(name: str, distribution: Any) -> str:
+    """A frozen distribution of scipy.stats as `parse_prior` reads it: shapes, loc, scale."""
+    try:
+        family = distribution.dist
+        shapes, loc, scale = family._parse_args(*distribution.args, **distribution.kwds)
+        numbers = [repr(float(value)) for value in (*shapes, loc, scale)]
+    except (AttributeError, TypeError, ValueError):
+        numbers = []
+    if not numbers or not hasattr(scipy_stats(), str(family.name)):
+        raise ConfigError(
+            f"the prior of {name} cannot be recorded: it must be a distribution that scipy.stats "
+            "has, of numbers, not of arrays"
+        )
+    if family.name == "uniform":
+        low, high = distribution.support()
+        return f"uniform({float(low)!r}, {float(high)!r})"
+    return f"{family.name}({', '.join(numbers)})"
+
+
+def scipy_stats() -> Any:
+    """scipy.stats, which takes a second to import."""
+    import scipy.stats
+
+    return scipy.stats

@@ -9,13 +9,15 @@ from typing import Any
 
 import numpy as np
 
-from ..config import nearest, require_finite
-from ..errors import ConfigError, ReionemuWarning
+from ..config import nearest
+from ..errors import ConfigError, InferenceDataError, ReionemuWarning
 from ..models.emulator import Emulator
+from .band_power_checks import SKY
 from .band_powers import BandPowers
 from .expectation import Expectation
 from .gaussian import LN_2PI, log_gaussian, log_gaussian_gradient
 from .late_time import DEFAULT_PRIOR, LATE_TIME
+from .measurements import TauConstraint, tau_constraint
 from .priors import Prior, prior_of
 from .starting import spread_points
 
@@ -38,8 +40,8 @@ class Problem:
     ----------
     emulator : Emulator
     data : BandPowers
-    tau : (mean, std), optional
-        A constraint on the optical depth, such as `PLANCK_2018_TAU`.
+    tau : "planck2018" or (mean, std), optional
+        A constraint on the optical depth.
     late_time : (mean, std), optional
         Of the Gaussian prior of `late_time_dl3000` [uK^2], for data of the total effect;
         by default `DEFAULT_PRIOR`.
@@ -80,21 +82,21 @@ class Problem:
         emulator: Emulator,
         data: BandPowers,
         *,
-        tau: tuple[float, float] | None = None,
+        tau: TauConstraint = None,
         late_time: tuple[float, float] | None = None,
         priors: Mapping[str, Any] | None = None,
         emulator_error: bool = True,
     ) -> None:
         self.emulator, self.data = emulator, data
         self.expectation = Expectation(emulator, data, emulator_error=emulator_error)
-        self.tau = _tau_constraint(tau, emulator)
+        self.tau = self._constraint(tau)
         self.priors = self._priors(dict(priors or {}), late_time)
         self.low = np.array([prior.low for prior in self.priors])
         self.high = np.array([prior.high for prior in self.priors])
         self._flat = -float(
             sum(np.log(p.high - p.low) for p in self.priors if p.distribution is None)
         )
-        if self.expectation.lacks_scatter:
+        if self.expectation.lacks_scatter or (emulator.suite is None and data.realization == SKY):
             warnings.warn(
                 "how much realizations scatter is not known to this emulator, which has the "
                 "amplitude of few: its error is left out, and the posterior is too narrow. "
@@ -117,7 +119,7 @@ class Problem:
     @property
     def fingerprint(self) -> str:
         """A hash of data, priors, constraints, and of the likelihood at some points."""
-        u = (np.arange(1, 9)[:, None] * np.sqrt([2, 3, 5, 7, 11, 13, 17])[: self.n_dim]) % 1
+        u = np.random.default_rng(0).random((8, self.n_dim))
         values = [f"{value:.7g}" for value in self.log_likelihood(self.from_unit(u))]
         facts = (self.names, self.data.sha256, self.tau, [p.text for p in self.priors], values)
         return hashlib.sha256(repr(facts).encode()).hexdigest()
@@ -164,12 +166,14 @@ class Problem:
 
     def model(self, x: np.ndarray) -> np.ndarray:
         """Band powers (n, m) at points (n, d) [uK^2]: what the data should be."""
+        x = self._points(x)
         mean = self.expectation(self._theta(x)).mean
         return mean + self._late(x)
 
     def covariance(self, x: np.ndarray) -> np.ndarray:
         """Covariance of the data around `model`, (n, m, m) [uK^4]."""
-        return self.data.covariance + self.expectation(self._theta(x)).covariance
+        theta = self._theta(self._points(x))
+        return self.data.covariance + self.expectation(theta).covariance
 
     def log_likelihood_and_gradient(self, x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """ln of the likelihood (n,) and its derivatives (n, d) at points (n, d) of the support.
@@ -181,13 +185,14 @@ class Problem:
         ConfigError
             If the emulator is a network, whose error bars have no derivatives here.
         """
+        x = self._points(x)
         theta, W = self._theta(x), self.expectation.matrix
         mean, slope, parts = self.expectation.differentiated(theta)
         covariance = np.broadcast_to(self.data.covariance, (len(x), *self.data.covariance.shape))
         for part in parts:
             covariance = covariance + W @ part.covariance @ W.T
         residual = self.data.dl - mean @ W.T - self._late(x)
-        value = log_gaussian(residual, covariance)
+        value = self._log_gaussian(residual, covariance)
         gradient = np.zeros((len(x), self.n_dim))
         p = theta.shape[1]
         gradient[:, :p] = log_gaussian_gradient(residual, covariance, W, slope, parts)
@@ -231,11 +236,38 @@ class Problem:
         theta = self._theta(x)
         expected = self.expectation(theta)
         residual = self.data.dl - expected.mean - self._late(x)
-        value = log_gaussian(residual, self.data.covariance + expected.covariance)
+        value = self._log_gaussian(residual, self.data.covariance + expected.covariance)
         if self.tau is None:
             return value
         found, variance = self._tau_moments(theta)
         return value + _log_normal(found - self.tau[0], variance)
+
+    def _log_gaussian(self, residual: np.ndarray, covariance: np.ndarray) -> np.ndarray:
+        try:
+            return log_gaussian(residual, covariance)
+        except np.linalg.LinAlgError:
+            raise InferenceDataError(
+                f"{self.data.name}: with the emulator's errors, the covariance cannot be inverted: "
+                "errors of the data are too small beside them, or bins too many. Merge bins"
+            ) from None
+
+    def _points(self, x: np.ndarray) -> np.ndarray:
+        x = np.asarray(x, dtype=np.float64)
+        if x.ndim != 2 or x.shape[1] != self.n_dim:
+            raise ConfigError(
+                f"points must have the shape (n, {self.n_dim}), with columns "
+                f"{', '.join(self.names)}; got {x.shape}"
+            )
+        return x
+
+    def _constraint(self, tau: Any) -> tuple[float, float] | None:
+        found = tau_constraint(tau)
+        if found is not None and self.emulator.history is None:
+            raise ConfigError(
+                "a constraint on tau needs an emulator of optical depths, and this one was trained "
+                "without: build the training arrays again (reionemu training-set) and train"
+            )
+        return found
 
     def _tau_moments(self, theta: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """The optical depth, and the variance of the constraint and the emulator together."""
@@ -261,13 +293,15 @@ class Problem:
                 )
             if name not in self.names:
                 raise ConfigError(f"there is no parameter {name!r}{nearest(name, self.names)}")
+        if late_time is not None and LATE_TIME in given:
+            raise ConfigError(f"give late_time or a prior of {LATE_TIME}, not both")
         if late_time is not None and not self.data.is_total:
             raise ConfigError(
                 f"{self.data.name} are band powers of reionization alone (is_total is not set): "
                 "they have no late-time part"
             )
         if self.data.is_total:
-            given.setdefault(LATE_TIME, tuple(late_time or DEFAULT_PRIOR))
+            given.setdefault(LATE_TIME, DEFAULT_PRIOR if late_time is None else late_time)
         priors = []
         for name in self.names:
             low, high = (0.0, np.inf)
@@ -278,22 +312,6 @@ class Problem:
             prior = prior_of(name, given[name]) if name in given else flat
             priors.append(prior.within(low, high, name))
         return tuple(priors)
-
-
-def _tau_constraint(
-    tau: tuple[float, float] | None, emulator: Emulator
-) -> tuple[float, float] | None:
-    if tau is None:
-        return None
-    mean, std = (float(value) for value in tau)
-    require_finite("tau", "mean", mean, minimum=0)
-    require_finite("tau", "std", std, minimum=0, exclusive=True)
-    if emulator.history is None:
-        raise ConfigError(
-            "a constraint on tau needs an emulator of optical depths, and this one was trained "
-            "without: build the training arrays again (reionemu training-set) and train"
-        )
-    return mean, std
 
 
 def _log_normal(residual: np.ndarray, variance: np.ndarray) -> np.ndarray:

@@ -47,18 +47,19 @@ def spread_points(problem: Problem, n: int, seed: int) -> np.ndarray:
             raise ConfigError(
                 "the likelihood is zero wherever the prior allows: the data exclude all of it"
             )
-        power = _tempered(log_like, min(4 * n, size // 4))
+        power = _tempered(log_like, min(max(4 * n, 256), size // 4))
         # Of the largest with Gumbel noise, each is drawn once (without replacement).
         score = power * log_like + rng.gumbel(size=len(log_like))
-        chosen = np.argsort(-score)[:n]
+        order = np.argsort(-score)
         if power == 1.0:
             break
+        chosen = order[: max(4 * n, 64)]
         spread = np.cov(v[chosen].T).reshape(problem.n_dim, problem.n_dim)
         lower = np.linalg.cholesky(spread + 1e-9 * np.eye(problem.n_dim))
         centres = v[chosen[rng.integers(len(chosen), size=size)]]
         offsets = STEP * rng.standard_normal(centres.shape) @ lower.T
         v = np.clip(centres + offsets, -15, 15)
-    return x[chosen]
+    return x[order[:n]]
 
 
 def _tempered(log_like: np.ndarray, target: int) -> float:

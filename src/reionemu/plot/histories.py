@@ -68,12 +68,14 @@ def history(posterior: Posterior, *, truth: Any = None, columns: str = "two") ->
 def _draw_history(ax: Any, posterior: Posterior, truth: Any) -> None:
     look, bands = LOOKS[0], posterior.history
     assert bands is not None
-    ax.fill_between(bands.x, bands.low95, bands.high95, color=look.wide, linewidth=0, label="95%")
-    ax.fill_between(bands.x, bands.low68, bands.high68, color=look.narrow, linewidth=0, label="68%")
-    ax.plot(bands.x, bands.median, color=look.line, label="median")
+    z, low95, high95 = _smooth(bands.x, bands.low95, bands.high95)
+    ax.fill_between(z, low95, high95, color=look.wide, linewidth=0, label="95%")
+    z, low68, high68 = _smooth(bands.x, bands.low68, bands.high68)
+    ax.fill_between(z, low68, high68, color=look.narrow, linewidth=0, label="68%")
+    ax.plot(*_smooth(bands.x, bands.median), color=look.line, label="median")
     curve = true_history(truth)
     if curve is not None:
-        ax.plot(*curve, label="true history", **TRUTH)
+        ax.plot(*_smooth(*curve), label="true history", **TRUTH)
     summaries = {one.name: one for one in posterior.summary()}
     z50 = summaries["z50"]
     ax.errorbar(
@@ -95,6 +97,16 @@ def _draw_history(ax: Any, posterior: Posterior, truth: Any) -> None:
     ax.set_xlabel("$z$")
     ax.set_ylabel(r"$x_\mathrm{HI}$, mass-weighted")
     ax.legend(loc="upper left")
+
+
+def _smooth(z: np.ndarray, *curves: np.ndarray) -> list[np.ndarray]:
+    """Redshifts close together, and curves there: through all points, monotone between them."""
+    from scipy.interpolate import PchipInterpolator
+
+    if len(z) < 2:
+        return [z, *curves]
+    fine = np.union1d(z, np.linspace(z[0], z[-1], 400))
+    return [fine, *(PchipInterpolator(z, curve)(fine) for curve in curves)]
 
 
 def _mark_duration(ax: Any, bands: Bands) -> None:
