@@ -77,7 +77,8 @@ def test_the_input_is_written(reionemu, artifact, total, tmp_path, monkeypatch):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ([], "give either data"),
+        ([], "give one of --data FILE and --measurement NAME"),
+        (["--data", "x.csv", "--measurement", "gorce_2022"], "give one of --data FILE"),
         (["--measurement", "reichard"], "did you mean 'reichardt_2021'"),
         (["--measurement", "reichardt_2021", "--tau", "planck"], "did you mean 'planck2018'"),
         (["--measurement", "reichardt_2021", "--tau", "0.05,x"], "expected MEAN,STD"),
@@ -85,7 +86,7 @@ def test_the_input_is_written(reionemu, artifact, total, tmp_path, monkeypatch):
         (["--measurement", "reichardt_2021", "--prior", "b0"], "expected NAME=DIST(A,B)"),
         (["--data", "nowhere.csv"], "nowhere.csv"),
         (
-            ["--prior", "b0=uniform(0,1)", "--prior", "b0_zre=uniform(0,1)"],
+            ["--data", "x.csv", "--prior", "b0=uniform(0,1)", "--prior", "b0_zre=uniform(0,1)"],
             "two priors of b0_zre",
         ),
     ],
@@ -96,11 +97,3 @@ def test_what_cannot_be_ends_in_one_line(reionemu, artifact, options, message):
     assert message in outcome.err
     assert len(outcome.err.strip().splitlines()) == 1
     assert outcome.out == ""
-
-
-@pytest.mark.parametrize("count", [0, 2])
-def test_band_powers_are_given_once(reionemu, artifact, total, count):
-    both = ["--data", total, "--measurement", "reichardt_2021"]
-    outcome = reionemu("cobaya", artifact, *both[: 2 * count])
-    expected = "error: give one of --data FILE and --measurement NAME\n"
-    assert (outcome.code, outcome.out, outcome.err) == (1, "", expected)

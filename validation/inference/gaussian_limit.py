@@ -60,6 +60,7 @@ def linear_problem(seed: int) -> tuple[Problem, np.ndarray, np.ndarray]:
     rng = np.random.default_rng(seed)
     dl = rng.multivariate_normal(SPECTRUM, of_data + of_emulator)
     mean = CENTRE + covariance @ SLOPES.T @ inverse @ (dl - SPECTRUM)
+    data = BandPowers("linear", ELL, dl, of_data, realization="emulator")
     half = WIDTH * np.sqrt(np.diag(covariance))
     emulator = Emulator(
         LinearSpectrum(of_emulator),  # type: ignore[arg-type]
@@ -67,7 +68,7 @@ def linear_problem(seed: int) -> tuple[Problem, np.ndarray, np.ndarray]:
         parameter_names=PARAMETER_NAMES,
         box=ParameterBox(PARAMETER_NAMES, tuple(mean - half), tuple(mean + half)),
     )
-    return Problem(emulator, BandPowers("linear", ELL, dl, of_data)), mean, covariance
+    return Problem(emulator, data), mean, covariance
 
 
 def gaussian_limit(

@@ -67,6 +67,11 @@ def _verdict(posterior: Posterior) -> Iterator[str]:
 
 def warnings_about(posterior: Posterior, record: Artifact) -> Iterator[str]:
     """What someone who uses these numbers has to know."""
+    if posterior.predictive.p_value < 1e-3:
+        yield (
+            f"no parameters describe these data (p = {posterior.predictive.p_value:.1g}): the "
+            "posterior says little, whatever its intervals"
+        )
     edges = {row.name: row.at_edge for row in posterior.summary() if row.at_edge is not None}
     limited = [f"{name} ({edge} end)" for name, edge in edges.items() if edge != "both"]
     if limited:

@@ -156,7 +156,10 @@ def mock_from_simulation(
             ReionemuWarning,
             stacklevel=2,
         )
-    realization, map_area = _sample_variance(data, row, is_recorded, path)
+    suite = artifact.companions().suite
+    realizations = data.realizations if suite is None else suite.realizations
+    is_same = is_recorded and realizations == SHARED
+    realization, map_area = _sample_variance(data, row, is_same, path)
     observed = mock_from_spectrum(
         data.ell,
         _dl(data, row, path),
@@ -224,10 +227,10 @@ def _training_rows(artifact: Artifact) -> set[int]:
 
 
 def _sample_variance(
-    data: TrainingSet, row: int, is_recorded: bool, path: Path
+    data: TrainingSet, row: int, is_same: bool, path: Path
 ) -> tuple[str, float | None]:
     """`realization` and `map_area` of a simulation."""
-    if is_recorded and data.realizations == SHARED:
+    if is_same:
         return EMULATOR, None
     if data.map_area is None:
         warnings.warn(

@@ -195,10 +195,8 @@ class Posterior:
         width = min((self.high[i] - self.low[i]) / N_EDGE_BINS, std / 4)
         if width == 0:
             return None
-        n = max(1, int(np.ceil(np.ptp(x) / width)))
-        top = np.histogram(x, bins=n, range=(x.min(), x.min() + n * width), weights=weights)[
-            0
-        ].max()
+        bins = np.arange(x.min(), x.max() + 2 * width, width)
+        top = np.histogram(x, bins, weights=weights)[0].max()
         at_low, at_high = (
             bool(np.isfinite(edge) and weights[abs(x - edge) < width].sum() > EDGE_DENSITY * top)
             for edge in (self.low[i], self.high[i])

@@ -61,12 +61,10 @@ class Prior:
                 f"the prior of {name}, {self.text}, has nothing between {box[0]:g} and {box[1]:g}, "
                 "its limits (of the emulator's training box, or of what can be)"
             )
-        if not np.isfinite(
-            prior.log_density(np.array([low, high]))[np.isfinite([low, high])]
-        ).all():
-            ends = f"at {low:g} or {high:g}"
+        if (prior.log_density(np.array([low, high])) == np.inf).any():
             raise ConfigError(
-                f"the prior of {name}, {self.text}, is not a finite density above zero {ends}"
+                f"the density of the prior of {name}, {self.text}, is infinite at {low:g} or at "
+                f"{high:g}"
             )
         return prior
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import TYPE_CHECKING
 from ..artifact.read import Artifact
 from ..artifact.recording import start_run
 from ..config import require_int
+from ..errors import ReionemuWarning
 from .band_powers import BandPowers
 from .late_time import DEFAULT_PRIOR, LATE_TIME
 from .mock import Truth
@@ -92,7 +94,9 @@ def infer_artifact(
     chosen = contents.configs["inference_config"]
     decisive = {"name": sampler.name, **sampler.decisive()}
     contents.request = {"inference": {**chosen, "sampler": decisive}}
-    problem = Problem(artifact.emulator(), data, tau=tau, late_time=late_time, priors=priors)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ReionemuWarning)  # `infer` gives them
+        problem = Problem(artifact.emulator(), data, tau=tau, late_time=late_time, priors=priors)
     with start_run(name, Path(root), contents, resume=True) as run:
         if run.resumed and say is not None:
             say(f"going on with the run of {name!r} that was interrupted")
