@@ -25,6 +25,7 @@ help:
 	@echo "make bench-suggest    simulations where the emulator asks for them, against Latin hypercubes"
 	@echo "make bench-simulate  cost of a simulation, as a ratio to one Fourier transform"
 	@echo "make validate     the simulator beside published simulations (docs/validation.md)"
+	@echo "make validate-inference DATASET=suite.h5  posteriors against known truths (docs/inference-validation.md)"
 	@echo "make bench-suite  the same for 1000 simulations of 1024 x 1024 (30 GB of disk, about 10 minutes)"
 	@echo "make compare-records  what a record keeps, beside other tools (docs/comparison.md; an hour or more)"
 
@@ -106,6 +107,9 @@ bench-simulate: $(READY)
 
 validate: $(READY) $(VALIDATION)
 	@$(BIN)/python validation/run.py
+
+validate-inference: $(READY)
+	@$(BIN)/python validation/inference/run.py --dataset $(DATASET)
 
 bench-suite: $(READY) peer-venv
 	@$(BIN)/python benchmarks/suite.py
