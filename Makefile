@@ -10,7 +10,7 @@ EXTRAS := $(VENV)/.ready-extras
 VALIDATION := $(VENV)/.ready-validation
 export REIONEMU_PEER_PYTHON ?= $(PEER)/bin/python
 
-.PHONY: help setup demo test test-all lint format bench bench-catalogue bench-emulator bench-inference bench-kfold bench-simulate bench-suite bench-suggest validate compare-records peer-venv clean
+.PHONY: help setup demo test test-all lint format bench bench-catalogue bench-emulator bench-inference bench-kfold bench-simulate bench-suite bench-suggest validate validate-inference compare-records peer-venv clean
 
 help:
 	@echo "make demo         set up, then go from nothing to 300 simulations, an emulator, a prediction"
