@@ -6,6 +6,7 @@ import numpy as np
 
 from ..models.emulator import DEFAULT_Z, Emulator
 from ..models.history import HistoryModel
+from .expectation import N_DRAWS
 from .exports import equal_rows
 from .posterior import Bands, Predictive
 from .problem import Problem
@@ -55,15 +56,16 @@ def histories(model: HistoryModel, theta: np.ndarray, z: np.ndarray, seed: int) 
 def predictive(problem: Problem, chains: Chains) -> Predictive:
     """Spectra that the posterior expects, and the goodness of fit."""
     rows = _even_rows(chains)
-    model, covariance = problem.model(rows), problem.covariance(rows)
+    model, covariance = problem.moments(rows)
     chi2 = _chi2(problem.data.dl - model, covariance)
     p = len(problem.emulator.parameter_names)
-    spectra = problem.emulator.spectrum.moments(rows[:, :p], 201, 0).mean
+    spectra = problem.emulator.spectrum.moments(rows[:, :p], N_DRAWS, 0).mean
     if problem.emulator.target.source == "cl_ksz":
         ell = problem.emulator.ell
         spectra = spectra * ell * (ell + 1) / (2 * np.pi)
     best = chains.samples.reshape(-1, len(chains.names))[[int(np.argmax(chains.log_prob))]]
-    residual, spread = problem.data.dl - problem.model(best), problem.covariance(best)
+    expected, spread = problem.moments(best)
+    residual = problem.data.dl - expected
     return Predictive(
         band_powers=Bands.of(problem.data.ell, model),
         spectrum=Bands.of(problem.emulator.ell, spectra),

@@ -151,11 +151,12 @@ def parse_prior(name: str, text: str) -> Prior:
         Saying what was expected.
     """
     match = _CALL.fullmatch(text)
+    kind, inside = match.groups() if match is not None else ("", "no numbers")
     try:
-        kind, numbers = match[1], [float(item) for item in match[2].split(",") if item.strip()]  # type: ignore[index]
+        numbers = [float(item) for item in inside.split(",") if item.strip()]
         if not np.isfinite(numbers).all():
             raise ValueError
-    except (TypeError, ValueError):
+    except ValueError:
         raise ConfigError(
             f"the prior of {name}, {text!r:.80}, is not of the form normal(0.5, 0.1): expected a "
             f"name ({', '.join(OWN_NAMES)}, or one of scipy.stats) and numbers in brackets"

@@ -166,14 +166,17 @@ class Problem:
 
     def model(self, x: np.ndarray) -> np.ndarray:
         """Band powers (n, m) at points (n, d) [uK^2]: what the data should be."""
-        x = self._points(x)
-        mean = self.expectation(self._theta(x)).mean
-        return mean + self._late(x)
+        return self.moments(x)[0]
 
     def covariance(self, x: np.ndarray) -> np.ndarray:
         """Covariance of the data around `model`, (n, m, m) [uK^4]."""
-        theta = self._theta(self._points(x))
-        return self.data.covariance + self.expectation(theta).covariance
+        return self.moments(x)[1]
+
+    def moments(self, x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Both, at the cost of one."""
+        x = self._points(x)
+        expected = self.expectation(self._theta(x))
+        return expected.mean + self._late(x), self.data.covariance + expected.covariance
 
     def log_likelihood_and_gradient(self, x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """ln of the likelihood (n,) and its derivatives (n, d) at points (n, d) of the support.
@@ -233,13 +236,11 @@ class Problem:
 
     def _log_likelihood(self, x: np.ndarray) -> np.ndarray:
         """At points (n, d) of the support."""
-        theta = self._theta(x)
-        expected = self.expectation(theta)
-        residual = self.data.dl - expected.mean - self._late(x)
-        value = self._log_gaussian(residual, self.data.covariance + expected.covariance)
+        mean, covariance = self.moments(x)
+        value = self._log_gaussian(self.data.dl - mean, covariance)
         if self.tau is None:
             return value
-        found, variance = self._tau_moments(theta)
+        found, variance = self._tau_moments(self._theta(x))
         return value + _log_normal(found - self.tau[0], variance)
 
     def _log_gaussian(self, residual: np.ndarray, covariance: np.ndarray) -> np.ndarray:
